@@ -1,0 +1,229 @@
+"""Parameter and Parametrization: the one idea on which everything else stands.
+
+The weight that a layer multiplies with and the numbers that are trained need not be the same. A Parameter holds the
+trained numbers, `data`; its parametrizations are small maps, applied from left to right, that turn them into the weight:
+
+    layer             y = forward(x)       dx    = backward(dy)     an array in, an array out
+    parametrization   w = forward(data)    ddata = backward(dw)     stored numbers in, weights out
+    parameter         w = forward()                backward(dw)     no input: where the network starts
+
+A layer asks for `weight.forward()` on the way in, calls `weight.backward(dw)` on the way out, and knows no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..inputs import as_array, check_finite
+
+
+class Node:
+    """A part of a model. Its fields are all there is to it: what is walked, copied, saved and restored.
+
+    A field is a name that the class annotates and gives no value; an annotated name with a value (`training` here) is
+    passing state, which no file keeps.
+    """
+
+    training: bool = True
+
+    @classmethod
+    def fields(cls) -> list[str]:
+        """The names of the fields, base classes first."""
+        classes = [vars(c) for c in reversed(cls.__mro__)]
+        return [name for c in classes for name in c.get("__annotations__", {}) if name not in c]
+
+    def leaves(self, path: str = "") -> Iterator[tuple[str, Any]]:
+        """(dotted path, value) of every field and of every item of a list, nodes before what they hold."""
+        for name in self.fields():
+            value = getattr(self, name)
+            items = enumerate(value) if isinstance(value, list) else [(None, value)]
+            for i, item in items:
+                where = path + name + ("" if i is None else f".{i}")
+                yield where, item
+                if isinstance(item, Node):
+                    yield from item.leaves(where + ".")
+
+    def walk(self) -> Iterator[tuple[str, Node]]:
+        """(dotted path, node) of this node ("") and of every node inside it; a shared one only where it comes first."""
+        seen = {id(self)}
+        yield "", self
+        for path, value in self.leaves():
+            if isinstance(value, Node) and id(value) not in seen:
+                seen.add(id(value))
+                yield path, value
+
+    def train(self, training: bool = True) -> None:
+        """Switch this node and all inside it to training mode (or, with False, to evaluation mode)."""
+        for _, node in self.walk():
+            node.training = training
+            node.reset()
+
+    def reset(self) -> None:
+        """Forget a forward pass whose backward pass never came."""
+
+    def validate(self) -> None:
+        """Raise a named error unless the fields fit each other; a loaded node is checked by it before it is used."""
+
+    def state(self) -> dict[str, Any]:
+        """Path → array, generator or number of all that training can change, without copying it."""
+        kinds = (np.ndarray, np.random.Generator, int, float)
+        return {path: value for path, value in self.leaves() if isinstance(value, kinds)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Write a saved `state` back in place.   Raises ShapeError naming the first difference, nothing changed."""
+        own = self.state()
+        if list(own) != list(state):
+            odd = next(iter([p for p in own if p not in state] + [p for p in state if p not in own]), "their order")
+            raise ShapeError(f"the saved state belongs to another architecture; the first difference: {odd}.")
+        for path, value in own.items():
+            if np.shape(value) != np.shape(state[path]):
+                raise ShapeError(f"{path} has shape {np.shape(value)} here and {np.shape(state[path])} in the saved state.")
+        for path, value in own.items():
+            if isinstance(value, np.ndarray):
+                value[...] = state[path]
+            elif isinstance(value, np.random.Generator):
+                value.bit_generator.state = state[path].bit_generator.state
+            else:
+                self._assign(path, state[path])
+
+    def _assign(self, path: str, value: Any) -> None:
+        *way, last = path.split(".")
+        target: Any = self
+        for name in way:
+            target = target[int(name)] if isinstance(target, list) else getattr(target, name)
+        setattr(target, last, value)
+
+
+class Parametrization(Node):
+    """A map from stored numbers to weights, with its own gradient. The defaults make the identity."""
+
+    def forward(self, data: np.ndarray) -> np.ndarray:
+        """Stored numbers to weights."""
+        return data
+
+    def backward(self, dw: np.ndarray) -> np.ndarray:
+        """Gradient towards the stored numbers; where forward has no derivative this is the straight-through rule."""
+        return dw
+
+    def project(self, data: np.ndarray) -> np.ndarray:
+        """The numbers put back where they may live; applied after each step by the first map of a parameter."""
+        return data
+
+    def renew(self) -> None:
+        """A step is over: a random map draws anew at its next forward, and not before."""
+
+    def freeze(self, data: np.ndarray, keep: np.ndarray | None) -> Frozen:
+        """What a finished model stores in place of this map, which reads `data` and of whose weights `keep` are needed.
+
+        Returns (numbers, parametrizations, wanted). numbers None: the map stays, and what stands inside it is frozen
+        in turn, of which only `wanted` is needed. Otherwise the numbers replace the map and all that is inside it.
+        """
+        return (None, [self], None) if keep is None else (self.forward(data)[keep], [], None)
+
+    def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the weights for data of the given shape.   Raises ShapeError where they do not fit."""
+        return shape
+
+
+Frozen = tuple[np.ndarray | None, list[Parametrization], np.ndarray | None]
+
+
+class Parameter(Node):
+    """w = pₖ(… p₁(data))      data: any shape, the trained numbers   w: the weight of a layer
+
+    grad: the gradient of the loss with respect to data, the sum of all backward passes since the last step.
+    """
+
+    data: np.ndarray
+    parametrizations: list[Parametrization]
+    grad: np.ndarray = np.empty(0)
+    fresh: bool = True  # nothing accumulated yet: the first gradient may overwrite
+
+    def __init__(self, data: Any, parametrizations: Iterable[Parametrization] = ()) -> None:
+        self.become(data, parametrizations)
+
+    def become(self, data: Any, parametrizations: Iterable[Parametrization] = ()) -> None:
+        """Start anew from other numbers and maps. An optimizer built before is stale from here on, and will say so."""
+        data, parametrizations = as_array(data, "data"), list(parametrizations)
+        chained_shape(data.shape, parametrizations)
+        self.data, self.parametrizations = data, parametrizations
+        self.grad, self.fresh = np.zeros_like(data), True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the weight."""
+        return chained_shape(self.data.shape, self.parametrizations)
+
+    def forward(self) -> np.ndarray:
+        """The weight; without parametrizations it is `data` itself, not a copy."""
+        w = self.data
+        for parametrization in self.parametrizations:
+            w = parametrization.forward(w)
+        return w
+
+    def backward(self, dw: np.ndarray) -> None:
+        """Add the gradient dw of the weight, pulled back through the maps, to `grad`."""
+        for parametrization in reversed(self.parametrizations):
+            dw = parametrization.backward(dw)
+        self.accumulate(dw)
+
+    def backward_matmul(self, a: np.ndarray, b: np.ndarray) -> None:
+        """backward(a @ b); the first gradient of a plain parameter is computed right where it belongs."""
+        if self.parametrizations or not self.fresh:
+            self.backward(a @ b)
+        else:
+            np.matmul(a, b, out=self.grad)
+            self.fresh = False
+
+    def accumulate(self, ddata: np.ndarray) -> None:
+        """grad += ddata."""
+        if self.fresh:
+            self.grad[...] = ddata
+        else:
+            self.grad += ddata
+        self.fresh = False
+
+    def clear(self) -> None:
+        """A step is over: the next gradient starts from zero, data return to where they may live."""
+        self.fresh = True
+        for parametrization in self.parametrizations:
+            parametrization.renew()
+        if self.parametrizations:
+            self.data[...] = self.parametrizations[0].project(self.data)
+
+    def bake(self) -> None:
+        """Make the weight itself the data, without any map: what a rewrite of layers starts from."""
+        self.become(self.forward().copy())
+
+    def freeze(self) -> None:
+        """Keep only what the finished weight needs, from the outside in: a mask takes the survivors out, then what
+        stands inside it is frozen for the survivors only. The weight stays the same, bit for bit."""
+        inputs = [self.data]
+        for parametrization in self.parametrizations:
+            inputs.append(parametrization.forward(inputs[-1]))
+        chain: list[Parametrization] = []
+        numbers: np.ndarray | None = None
+        keep: np.ndarray | None = None
+        for parametrization, x in zip(reversed(self.parametrizations), reversed(inputs[:-1]), strict=True):
+            numbers, stored, keep = parametrization.freeze(x, keep)
+            chain = stored + chain
+            if numbers is not None:
+                break
+        else:
+            numbers = self.data if keep is None else self.data[keep]
+        self.become(numbers, chain)
+
+    def validate(self) -> None:
+        check_finite(self.data, "data")
+        chained_shape(self.data.shape, self.parametrizations)
+
+
+def chained_shape(shape: tuple[int, ...], parametrizations: list[Parametrization]) -> tuple[int, ...]:
+    """The shape of the weight that a chain makes of data of the given shape.   Raises ShapeError."""
+    for parametrization in parametrizations:
+        shape = parametrization.check(shape)
+    return shape
