@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..inputs import as_array, check_finite
+from ..inputs import as_array
 
 
 class Node:
@@ -66,7 +66,9 @@ class Node:
         """Forget a forward pass whose backward pass never came."""
 
     def validate(self) -> None:
-        """Raise a named error unless the fields fit each other; a loaded node is checked by it before it is used."""
+        """Check that the fields fit each other, or raise a named error, and rebuild what is derived from them.
+
+        A loaded node is made without its constructor, by setting its fields; this completes it."""
 
     def state(self) -> dict[str, Any]:
         """Path → array, generator or number of all that training can change, without copying it."""
@@ -218,8 +220,7 @@ class Parameter(Node):
         self.become(numbers, chain)
 
     def validate(self) -> None:
-        check_finite(self.data, "data")
-        chained_shape(self.data.shape, self.parametrizations)
+        self.become(self.data, self.parametrizations)
 
 
 def chained_shape(shape: tuple[int, ...], parametrizations: list[Parametrization]) -> tuple[int, ...]:

@@ -1,0 +1,136 @@
+"""Lecture 01: what a network costs, counted on the network itself and on its file.
+
+    weights   all parameters at their full shape, biases included
+    trained   the numbers that an optimizer moves; shared and pruned weights make them fewer
+    nonzero   weights that are not zero
+    macs      multiply-accumulates of one sample, in linear maps and convolutions as they run (a zero is multiplied too)
+    bytes     the size of the .mcz file, from the disk
+    ratio     the dense network's file in float32 over this file
+
+Not counted: activations, pooling and batch norm, which take few operations, and the memory for activations.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import storage
+from .nn import Conv2d, Layer, Linear, Parameter
+from .table import percent, table
+
+
+class Stage(NamedTuple):
+    """One row of the ledger: a network at some stage of its compression; error as a fraction."""
+
+    name: str
+    error: float
+    weights: int
+    trained: int
+    nonzero: int
+    macs: int
+    bytes: int
+    ratio: float
+    seconds: float
+
+
+@functools.singledispatch
+def macs(layer: Layer) -> int:
+    """Multiply-accumulates of the last forward pass, for one sample; zero for layers that only pass numbers on."""
+    return 0
+
+
+@macs.register
+def _(layer: Linear) -> int:
+    _, W = layer.saved
+    return int(W.size)
+
+
+@macs.register
+def _(layer: Conv2d) -> int:
+    _, W, (_, H, V, _) = layer.saved
+    (s, t), (_, _, ki, kj) = layer.stride, W.shape
+    return int(W.size * ((H - ki) // s + 1) * ((V - kj) // t + 1))
+
+
+def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
+    """Path → multiply-accumulates of every layer that ran for one sample, of shape (1, …)."""
+    layers = {path: node for path, node in model.walk() if isinstance(node, Layer)}
+    for layer in layers.values():
+        layer.saved = None
+    before, _ = model.training, model.train(False)
+    try:
+        model.forward(sample[:1])
+    finally:
+        model.train(before)
+    return {path: macs(layer) for path, layer in layers.items() if layer.saved is not None}
+
+
+def count(parameters: list[Parameter]) -> tuple[int, int, int]:
+    """(weights, trained numbers, non-zero weights) of some parameters, each counted once."""
+    weights = [p.forward() for p in parameters]
+    return sum(w.size for w in weights), sum(p.data.size for p in parameters), sum(int(np.count_nonzero(w)) for w in weights)
+
+
+def finished(model: Layer, precision: str) -> Layer:
+    """A copy as a file should keep it: parameters frozen, numbers rounded to "single" or "half" precision."""
+    model = copy.deepcopy(model)
+    for parameter in model.parameters():
+        parameter.freeze()
+    storage.round_to(model, precision)
+    return model
+
+
+def file_bytes(model: Layer) -> int:
+    """The size on disk of the model's .mcz file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.mcz"
+        storage.save(path, model)
+        return os.path.getsize(path)
+
+
+class Ledger:
+    """The stages of a network on its way from dense to small; the first one is what ratios compare with."""
+
+    def __init__(self, sample: np.ndarray) -> None:
+        self.sample = sample
+        self.stages: list[Stage] = []
+
+    def add(self, name: str, model: Layer, error: float, seconds: float) -> Stage:
+        """Measure a finished model and append its row."""
+        size = file_bytes(model)
+        ratio = (self.stages[0].bytes if self.stages else size) / size
+        stage = Stage(name, error, *count(model.parameters()), sum(layer_macs(model, self.sample).values()), size, ratio,
+                      seconds)
+        self.stages.append(stage)
+        return stage
+
+    def __str__(self) -> str:
+        header = ["stage", "error", "weights", "trained", "nonzero", "MACs", "bytes", "ratio", "seconds"]
+        return table(header, [[s.name, percent(s.error), f"{s.weights:,}", f"{s.trained:,}", f"{s.nonzero:,}",
+                               f"{s.macs:,}", f"{s.bytes:,}", f"{s.ratio:.1f}x", f"{s.seconds:.1f}"] for s in self.stages])
+
+    def to_json(self) -> str:
+        """The stages as a JSON list of objects."""
+        return json.dumps([stage._asdict() for stage in self.stages], indent=2) + "\n"
+
+
+def layer_table(model: Layer, sample: np.ndarray) -> str:
+    """Weights, trained numbers, non-zeros and multiply-accumulates, layer by layer and in total."""
+    products = layer_macs(model, sample)
+    rows, total = [], np.zeros(4, np.int64)
+    for path, node in model.walk():
+        own = [value for _, value in node.leaves() if isinstance(value, Parameter)] if isinstance(node, Layer) else []
+        if own and not any(isinstance(value, Layer) for _, value in node.leaves()):
+            numbers = np.array([*count(own), products.get(path, 0)])
+            total += numbers
+            rows.append([f"{path} {node!r}".strip(), *(f"{n:,}" for n in numbers)])
+    rows.append(["total", *(f"{n:,}" for n in total)])
+    return table(["layer", "weights", "trained", "nonzero", "MACs"], rows)

@@ -1,0 +1,1 @@
+"""Fewer weights: magnitude.py (lecture 02)."""

@@ -1,0 +1,86 @@
+"""Run the course's notebooks from a fresh kernel and store their outputs, so that a second run leaves no diff.
+
+Cells get fixed ids, and nothing that differs between machines (timings, versions) is kept. Verdicts are then gathered
+from the stored outputs into lectures/claims.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+
+from .errors import DataUnavailable
+from .table import table
+
+HEADER = ["claim", "evidence", "verdict"]
+
+
+def course(root: Path | None = None) -> Path:
+    """The folder with lectures/ and notebooks/: the checkout that the package stands in.   Raises DataUnavailable."""
+    root = root or Path(__file__).resolve().parent.parent
+    if not (root / "notebooks").is_dir():
+        raise DataUnavailable(f"there are no notebooks in {root}; allowed: an editable install from a checkout. "
+                              f"Hint: pip install -e . there.")
+    return root
+
+
+def execute(path: Path) -> None:
+    """Run one notebook and write it back with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    nbclient.NotebookClient(notebook, timeout=600, record_timing=False, kernel_name="python3",
+                            resources={"metadata": {"path": str(path.parent)}}).execute()
+    clean(notebook)
+    nbformat.write(notebook, path)
+
+
+def clean(notebook: Any) -> None:
+    """Fixed cell ids, no metadata but tags, one stream output for each run of prints."""
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                         "language_info": {"name": "python"}}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{i:02d}"
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        for output in cell.get("outputs", []):
+            if "metadata" in output:
+                output.metadata = {}
+
+
+def verdicts(path: Path) -> list[list[str]]:
+    """The rows of the verdict tables among a notebook's stored outputs."""
+    rows = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            lines = output.get("text", "").splitlines()
+            if lines and lines[0].split() == HEADER:
+                starts = [0, *(i for i in range(2, len(lines[1])) if lines[1][i - 2 : i + 1] == "  -")]
+                rows += [[line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for line in lines[2:]]
+    return rows
+
+
+def claims(root: Path | None = None) -> str:
+    """The text of lectures/claims.md: every verdict of the course, lecture by lecture."""
+    parts = ["# Claims and verdicts\n\nGenerated from the notebooks' stored outputs by `minicompress regenerate`; the rules are in "
+             "`minicompress/verdict.py`.\n"]
+    for path in sorted((course(root) / "notebooks").glob("*.ipynb")):
+        if rows := verdicts(path):
+            parts.append(f"## {path.stem}\n\n```text\n{table(HEADER, rows, left=3)}\n```\n")
+    return "\n".join(parts)
+
+
+def regenerate(names: list[str], root: Path | None = None) -> list[Path]:
+    """Run the notebooks whose names start so (all, if none is named) and rewrite lectures/claims.md."""
+    root = course(root)
+    paths = [path for path in sorted((root / "notebooks").glob("*.ipynb"))
+             if not names or any(path.name.startswith(name) for name in names)]
+    for path in paths:
+        print(path.name, flush=True)
+        execute(path)
+    (root / "lectures" / "claims.md").write_text(claims(root), encoding="utf-8", newline="\n")
+    return paths

@@ -1,0 +1,68 @@
+"""What a file may hold: every kind of node with its number. Numbers are for ever; a new kind takes a new one.
+
+A kind whose fields change takes a new number too, so that old files keep their meaning.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..errors import FormatError
+from ..pruning.magnitude import Masked, Scatter
+from ..quantization.sharing import Codebook
+
+KINDS: dict[int, type[nn.Node]] = {
+    1: nn.Parameter,
+    2: nn.Sequential,
+    3: nn.Linear,
+    4: nn.ReLU,
+    5: nn.Conv2d,
+    6: nn.MaxPool2d,
+    7: nn.Flatten,
+    8: nn.BatchNorm,
+    9: nn.Sigmoid,
+    10: nn.Tanh,
+    11: nn.Sign,
+    12: nn.AvgPool2d,
+    13: nn.GlobalAvgPool,
+    14: nn.Dropout,
+    15: nn.Gate,
+    16: nn.Residual,
+    17: nn.Concat,
+    18: nn.MultiExit,
+    19: nn.Selector,
+    20: nn.Switch,
+    32: Masked,
+    33: Scatter,
+    34: Codebook,
+}
+NUMBERS = {kind: number for number, kind in KINDS.items()}
+
+
+def build(kind: type[nn.Node], values: list[Any]) -> nn.Node:
+    """A node from the values of its fields, without its constructor.   Raises FormatError for a value of a wrong type."""
+    node = kind.__new__(kind)
+    hints = typing.get_type_hints(kind)
+    for name, value in zip(kind.fields(), values, strict=True):
+        if not fits(value, hints[name]):
+            raise FormatError(f"the {name} of a {kind.__name__} is a {type(value).__name__}; allowed: {hints[name]}.")
+        setattr(node, name, value)
+    node.validate()
+    return node
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the annotated type."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, option) for option in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    if hint is float:
+        return isinstance(value, float) and np.isfinite(value)
+    return isinstance(value, origin or hint) and (hint is bool or not isinstance(value, bool))
