@@ -4,6 +4,7 @@ A check returns the value in the form the library works with, or raises and has 
 """
 
 import difflib
+import numbers
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 from .errors import DTypeError, LabelError, NonFiniteError, RangeError, ShapeError
 
 
-def as_array(x: Any, name: str = "x", shape: tuple[int | None, ...] | None = None, dtype: Any = None) -> np.ndarray:
-    """`x` as a finite array of floats; `shape` may leave sizes open with None, and demands at least one sample.
+def as_array(x: Any, name: str = "x", shape: tuple[Any, ...] | None = None, dtype: Any = None) -> np.ndarray:
+    """`x` as a finite array of floats; `shape` may leave sizes open with None, all further ones with a last `...`, and
+    demands at least one sample.
 
     float32 and float64 stay what they are; other real numbers (integers, booleans, half and extended precision) become
     float64. Lists, tuples and data frames are converted; the input itself is never changed.
@@ -32,15 +34,23 @@ def as_array(x: Any, name: str = "x", shape: tuple[int | None, ...] | None = Non
     if x.dtype.kind not in "buif":
         raise DTypeError(f"{name} has dtype {x.dtype}; allowed: real numbers. Hint: {name}.astype(float).")
     if shape is not None:
-        fits = x.ndim == len(shape) and all(want is None or want == got for want, got in zip(shape, x.shape, strict=True))
-        if not fits:
-            wanted = "(" + ", ".join("n" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
-            raise ShapeError(f"{name} has shape {x.shape}; expected {wanted}. Hint: see numpy.reshape.")
-        if x.ndim and len(x) == 0:
-            raise ShapeError(f"{name} is empty; allowed: at least 1 sample.")
-    x = x.astype(dtype or (x.dtype.newbyteorder("=") if x.dtype in (np.float32, np.float64) else np.float64), copy=False)
+        check_shape(x, name, shape)
+    native = x.dtype.newbyteorder("=")
+    with np.errstate(over="ignore"):  # what overflows is found below
+        x = np.asarray(x, dtype or (native if native in (np.float32, np.float64) else np.float64))
     check_finite(x, name)
     return x
+
+
+def check_shape(x: np.ndarray, name: str, shape: tuple[Any, ...]) -> None:
+    """Raise ShapeError unless x has at least one sample and the shape, in which None and a last `...` are open."""
+    wanted = shape[:-1] + x.shape[len(shape) - 1 :] if shape[-1:] == (...,) else shape
+    if len(wanted) != x.ndim or any(want not in (None, got) for want, got in zip(wanted, x.shape, strict=True)):
+        sizes = ", ".join({None: "n", ...: "…"}.get(size, str(size)) for size in shape)
+        expected = f"({sizes},)" if len(shape) == 1 else f"({sizes})"
+        raise ShapeError(f"{name} has shape {x.shape}; expected {expected}. Hint: see numpy.reshape.")
+    if x.ndim and len(x) == 0:
+        raise ShapeError(f"{name} is empty; allowed: at least 1 sample.")
 
 
 def check_finite(x: np.ndarray, name: str) -> None:
@@ -95,10 +105,9 @@ def as_integer(value: Any, name: str, low: int | None = None, high: int | None =
 def as_number(value: Any, name: str, low: float | None = None, high: float | None = None, *,
               above: float | None = None, below: float | None = None) -> float:
     """`value` as a finite float with low ≤ value ≤ high and above < value < below.   Raises DTypeError, RangeError."""
-    try:
-        value = float(value)
-    except (TypeError, ValueError) as error:
-        raise DTypeError(f"{name} is {value!r}; allowed: a number.") from error
+    if not isinstance(value, numbers.Real):
+        raise DTypeError(f"{name} is {value!r}; allowed: a number.")
+    value = float(value)
     if not np.isfinite(value):
         raise RangeError(f"{name} is {value}; allowed: a finite number.")
     _check_interval(value, name, low, high, above, below)
@@ -121,7 +130,7 @@ def _check_interval(value: float, name: str, low: float | None, high: float | No
               (above, ">", above is None or value > above), (below, "<", below is None or value < below)]
     if not all(fits for *_, fits in limits):
         allowed = " and ".join(f"{sign} {limit:g}" for limit, sign, _ in limits if limit is not None)
-        raise RangeError(f"{name} is {value:g}; allowed: {allowed}.")
+        raise RangeError(f"{name} is {value}; allowed: {allowed}.")
 
 
 def as_choice(value: Any, name: str, allowed: Iterable[str]) -> str:
@@ -130,4 +139,5 @@ def as_choice(value: Any, name: str, allowed: Iterable[str]) -> str:
     if value in allowed:
         return value
     near = difflib.get_close_matches(str(value), allowed, n=1)
-    raise RangeError(f"{name} is {value!r}; allowed: {', '.join(allowed)}." + (f" Did you mean {near[0]!r}?" if near else ""))
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise RangeError(f"{name} is {value!r}; allowed: {', '.join(allowed)}.{hint}")

@@ -65,7 +65,8 @@ def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
     layers = {path: node for path, node in model.walk() if isinstance(node, Layer)}
     for layer in layers.values():
         layer.saved = None
-    before, _ = model.training, model.train(False)
+    before = model.training
+    model.train(False)
     try:
         model.forward(sample[:1])
     finally:
@@ -76,7 +77,8 @@ def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
 def count(parameters: list[Parameter]) -> tuple[int, int, int]:
     """(weights, trained numbers, non-zero weights) of some parameters, each counted once."""
     weights = [p.forward() for p in parameters]
-    return sum(w.size for w in weights), sum(p.data.size for p in parameters), sum(int(np.count_nonzero(w)) for w in weights)
+    nonzero = sum(int(np.count_nonzero(w)) for w in weights)
+    return sum(w.size for w in weights), sum(p.data.size for p in parameters), nonzero
 
 
 def finished(model: Layer, precision: str) -> Layer:
@@ -107,15 +109,16 @@ class Ledger:
         """Measure a finished model and append its row."""
         size = file_bytes(model)
         ratio = (self.stages[0].bytes if self.stages else size) / size
-        stage = Stage(name, error, *count(model.parameters()), sum(layer_macs(model, self.sample).values()), size, ratio,
-                      seconds)
+        products = sum(layer_macs(model, self.sample).values())
+        stage = Stage(name, error, *count(model.parameters()), products, size, ratio, seconds)
         self.stages.append(stage)
         return stage
 
     def __str__(self) -> str:
         header = ["stage", "error", "weights", "trained", "nonzero", "MACs", "bytes", "ratio", "seconds"]
-        return table(header, [[s.name, percent(s.error), f"{s.weights:,}", f"{s.trained:,}", f"{s.nonzero:,}",
-                               f"{s.macs:,}", f"{s.bytes:,}", f"{s.ratio:.1f}x", f"{s.seconds:.1f}"] for s in self.stages])
+        rows = [[s.name, percent(s.error), *(f"{n:,}" for n in (s.weights, s.trained, s.nonzero, s.macs, s.bytes)),
+                 f"{s.ratio:.1f}x", f"{s.seconds:.1f}"] for s in self.stages]
+        return table(header, rows)
 
     def to_json(self) -> str:
         """The stages as a JSON list of objects."""
@@ -127,8 +130,9 @@ def layer_table(model: Layer, sample: np.ndarray) -> str:
     products = layer_macs(model, sample)
     rows, total = [], np.zeros(4, np.int64)
     for path, node in model.walk():
-        own = [value for _, value in node.leaves() if isinstance(value, Parameter)] if isinstance(node, Layer) else []
-        if own and not any(isinstance(value, Layer) for _, value in node.leaves()):
+        inside = [value for _, value in node.leaves()] if isinstance(node, Layer) else []
+        own = [value for value in inside if isinstance(value, Parameter)]
+        if own and not any(isinstance(value, Layer) for value in inside):
             numbers = np.array([*count(own), products.get(path, 0)])
             total += numbers
             rows.append([f"{path} {node!r}".strip(), *(f"{n:,}" for n in numbers)])

@@ -60,14 +60,15 @@ def verdicts(path: Path) -> list[list[str]]:
             lines = output.get("text", "").splitlines()
             if lines and lines[0].split() == HEADER:
                 starts = [0, *(i for i in range(2, len(lines[1])) if lines[1][i - 2 : i + 1] == "  -")]
-                rows += [[line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for line in lines[2:]]
+                columns = list(zip(starts, [*starts[1:], None], strict=True))
+                rows += [[line[a:b].strip() for a, b in columns] for line in lines[2:]]
     return rows
 
 
 def claims(root: Path | None = None) -> str:
     """The text of lectures/claims.md: every verdict of the course, lecture by lecture."""
-    parts = ["# Claims and verdicts\n\nGenerated from the notebooks' stored outputs by `minicompress regenerate`; the rules are in "
-             "`minicompress/verdict.py`.\n"]
+    parts = ["# Claims and verdicts\n\nGenerated from the notebooks' stored outputs by `minicompress regenerate`; the "
+             "rules are in `minicompress/verdict.py`.\n"]
     for path in sorted((course(root) / "notebooks").glob("*.ipynb")):
         if rows := verdicts(path):
             parts.append(f"## {path.stem}\n\n```text\n{table(HEADER, rows, left=3)}\n```\n")

@@ -34,9 +34,10 @@ class Verdict(NamedTuple):
 
 def interval(differences: Iterable[float]) -> tuple[float, float]:
     """(mean, half-width) of the 95 % Student interval,  t₀.₉₇₅(n - 1) s / sqrt(n)      n ≥ 3 numbers"""
-    d = as_array(list(differences), "differences", (None,))
-    if len(d) < 3:
-        raise RangeError(f"{len(d)} seeds were given; allowed: at least 3.")
+    differences = list(differences)
+    if len(differences) < 3:
+        raise RangeError(f"{len(differences)} seeds were given; allowed: at least 3.")
+    d = as_array(differences, "differences", (None,))
     return float(d.mean()), float(stdtrit(len(d) - 1, 0.975) * d.std(ddof=1) / math.sqrt(len(d)))
 
 

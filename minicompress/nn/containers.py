@@ -56,8 +56,8 @@ class Residual(Layer):
         y = self.body.forward(x)
         way = x if self.shortcut is None else self.shortcut.forward(x)
         if y.shape != way.shape:
-            raise ShapeError(f"the body of a residual block gives {y.shape} and its shortcut {way.shape}; allowed: equal "
-                             f"shapes. Hint: a 1 x 1 convolution as shortcut.")
+            raise ShapeError(f"the body of a residual block gives {y.shape} and its shortcut {way.shape}; allowed: "
+                             f"equal shapes. Hint: a 1 x 1 convolution as shortcut.")
         return y + way
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -65,7 +65,10 @@ class Residual(Layer):
 
 
 class Concat(Layer):
-    """y = [f₁(x), …, fₗ(x)]      side by side along the channels (axis 1)   saved: the number of channels of each"""
+    """y = [f₁(x), …, fₗ(x)]      side by side along the channels (axis 1)   saved: the number of channels of each
+
+    Raises ShapeError where the branches differ in another axis.
+    """
 
     branches: list[Layer]
 
@@ -75,6 +78,9 @@ class Concat(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         parts = [branch.forward(x) for branch in self.branches]
+        if len({part.shape[:1] + part.shape[2:] for part in parts}) > 1:
+            shapes = ", ".join(str(part.shape) for part in parts)
+            raise ShapeError(f"the branches of a Concat give {shapes}; allowed: equal shapes but for the channels.")
         self.save([part.shape[1] for part in parts])
         return np.concatenate([part.T for part in parts], axis=-2).T  # transposed: the batch stays innermost
 
@@ -92,8 +98,8 @@ class Concat(Layer):
 class MultiExit(Layer):
     """y = (e₁(h₁), …, eₗ(hₗ)),  hᵢ = sᵢ(hᵢ₋₁),  h₀ = x      stages s, exits e; a tuple out, a tuple of gradients in
 
-    The gradients of all exits add up on their way through the stages. An exit may be the identity, Sequential([]), which
-    shows the inside of a network to a loss.
+    The gradients of all exits add up on their way through the stages. An exit may be the identity, Sequential([]),
+    which shows the inside of a network to a loss.
     """
 
     stages: list[Layer]
@@ -123,8 +129,8 @@ class MultiExit(Layer):
 
     def validate(self) -> None:
         if len(self.stages) != len(self.exits) or not self.stages:
-            raise ShapeError(f"a MultiExit has {len(self.stages)} stages and {len(self.exits)} exits; allowed: as many, "
-                             f"at least one.")
+            raise ShapeError(f"a MultiExit has {len(self.stages)} stages and {len(self.exits)} exits; allowed: as "
+                             f"many, at least one.")
 
 
 class Selector(Node):
@@ -165,4 +171,4 @@ class Switch(Layer):
 
     def validate(self) -> None:
         if self.selector.index >= len(self.layers):
-            raise RangeError(f"the selector of a Switch is {self.selector.index}; allowed: 0 .. {len(self.layers) - 1}.")
+            raise RangeError(f"a Switch's selector is {self.selector.index}; allowed: 0 .. {len(self.layers) - 1}.")

@@ -22,14 +22,15 @@ def as_pair(value: Any, name: str, low: int) -> Pair:
     return as_integer(pair[0], name, low), as_integer(pair[1], name, low)
 
 
-def check_images(layer: Layer, x: np.ndarray, kernel: Pair, channels: int | None = None) -> None:
+def check_images(layer: Layer, x: np.ndarray, kernel: Pair, stride: Pair = (1, 1), channels: int | None = None) -> None:
     """Raise ShapeError unless x is (N, channels, H, W) with H and W at least as large as the kernel."""
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{layer!r} got x of shape {x.shape}; allowed: (N, {channels or 'C'}, H, W), channels before "
-                         f"height and width. Hint: x.transpose(0, 3, 1, 2) for channels last, x[:, None] for grey images.")
-    if x.shape[2] < kernel[0] or x.shape[3] < kernel[1]:
-        raise ShapeError(f"{layer!r} got images of {x.shape[2]} x {x.shape[3]} with its padding; allowed: at least "
-                         f"{kernel[0]} x {kernel[1]}, or the output would be empty.")
+                         f"height, width. Hint: x.transpose(0, 3, 1, 2) for channels last, x[:, None] for grey images.")
+    H, W = ((n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, stride, strict=True))
+    if H < 1 or W < 1:
+        raise ShapeError(f"{layer!r} got images of {x.shape[2]} x {x.shape[3]}, its output would be {H} x {W}; "
+                         f"allowed: at least {kernel[0]} x {kernel[1]}. Hint: padding, or a smaller kernel.")
 
 
 class Conv2d(Layer):
@@ -54,8 +55,8 @@ class Conv2d(Layer):
         self.stride, self.padding, self.groups = as_pair(stride, "stride", 1), as_pair(padding, "padding", 0), groups
         count = self.group_count(n_out)
         if n_in % count or n_out % count or (groups == "channels" and n_in != n_out):
-            raise RangeError(f"groups is {groups!r} for {n_in} channels in and {n_out} out; allowed: a divisor of both, "
-                             f"or 'channels' where both are equal.")
+            raise RangeError(f"groups is {groups!r} for {n_in} channels in and {n_out} out; allowed: a divisor of "
+                             f"both, or 'channels' where both are equal.")
         per_group = n_in // count
         self.weight = Parameter(uniform_init((n_out, per_group, ki, kj), per_group * ki * kj, rng, dtype))
         self.bias = Parameter(np.zeros(n_out, dtype)) if bias else None
@@ -68,7 +69,7 @@ class Conv2d(Layer):
         W = self.weight.forward()
         p, q = self.padding
         groups = self.group_count(len(W))
-        check_images(self, x, (W.shape[2] - 2 * p, W.shape[3] - 2 * q), W.shape[1] * groups)
+        check_images(self, x, (W.shape[2] - 2 * p, W.shape[3] - 2 * q), self.stride, W.shape[1] * groups)
         padded = kernels.pad(kernels.batch_last(x), self.padding)
         if groups == len(W) > 1 and W.shape[1] == 1:
             y, kept = kernels.depthwise(padded, W, self.stride), padded
@@ -109,8 +110,8 @@ class Conv2d(Layer):
         if self.groups != "channels" and not isinstance(self.groups, int):
             raise DTypeError(f"groups is {self.groups!r}; allowed: an integer or 'channels'.")
         if shape[0] % self.group_count(shape[0]) or (self.groups == "channels" and shape[1] != 1):
-            raise ShapeError(f"a convolution with groups {self.groups!r} has weight {shape}; allowed: groups divides O, "
-                             f"and one channel each where groups is 'channels'.")
+            raise ShapeError(f"a convolution with groups {self.groups!r} has weight {shape}; allowed: groups divides "
+                             f"O, and one channel each where groups is 'channels'.")
 
     def __repr__(self) -> str:
         O, C, ki, kj = self.weight.shape
@@ -118,7 +119,7 @@ class Conv2d(Layer):
 
 
 class Pooling(Layer):
-    """What pooling layers share: a window of k x k, moved by `stride`; rows and columns that fill no window are dropped."""
+    """What pooling layers share: a window of k x k, moved by `stride`; what fills no window is dropped."""
 
     kernel: tuple
     stride: tuple
@@ -139,7 +140,7 @@ class MaxPool2d(Pooling):
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        check_images(self, x, self.kernel)
+        check_images(self, x, self.kernel, self.stride)
         x = x.transpose(1, 2, 3, 0)
         wide = kernels.max_axis(x, 2, self.kernel[1], self.stride[1])
         y = kernels.max_axis(wide, 1, self.kernel[0], self.stride[0])
@@ -153,10 +154,10 @@ class MaxPool2d(Pooling):
 
 
 class AvgPool2d(Pooling):
-    """y[n, c, h, v] = mean_ij x[n, c, s h + i, t v + j]      x (N, C, H, W)   y (N, C, H', W')   saved: the shape of x"""
+    """y[n, c, h, v] = mean_ij x[n, c, s h + i, t v + j]      x (N, C, H, W)   y (N, C, H', W')   saved: x's shape"""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        check_images(self, x, self.kernel)
+        check_images(self, x, self.kernel, self.stride)
         x = x.transpose(1, 2, 3, 0)
         self.save(x.shape)
         (ki, kj), (s, t) = self.kernel, self.stride

@@ -2,8 +2,8 @@
 
     W[o] ⋆ x  means  y[o, h, v, n] = Σ_cij W[o, c, i, j] x[c, s h + i, t v + j, n],   stride (s, t)
 
-which is a matrix product once the patches of x stand side by side as columns (Chellapilla et al. 2006). Columns are made
-for one row of y at a time, (C k k, W' N), which fits in the cache; all rows are one batched product.
+which is a matrix product once the patches of x stand side by side as columns (Chellapilla et al. 2006). Columns are
+made for one row of y at a time, (C k k, W' N), which fits in the cache; all rows are one batched product.
 """
 
 import numpy as np
@@ -33,11 +33,12 @@ def columns(x: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
     (C, H, W, N), (c, h, v, n) = x.shape, x.strides
     (ki, kj), (s, t) = kernel, stride
     H, W = (H - ki) // s + 1, (W - kj) // t + 1
-    return as_strided(x, (H, C, ki, kj, W, N), (s * h, c, h, v, t * v, n), writeable=False).reshape(H, C * ki * kj, W * N)
+    patches = as_strided(x, (H, C, ki, kj, W, N), (s * h, c, h, v, t * v, n), writeable=False)
+    return patches.reshape(H, C * ki * kj, W * N)
 
 
 def uncolumns(dcols: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> np.ndarray:
-    """The transpose of `columns`: each entry is added to where it was read from.      dcols (H', C k k, W' N)   dx: shape"""
+    """The transpose of `columns`: each entry is added where it was read.      dcols (H', C k k, W' N)   dx: shape"""
     (ki, kj), (s, t) = kernel, stride
     C, H, N = shape[0], len(dcols), shape[3]
     d = dcols.reshape(H, C, ki, kj, -1, N)

@@ -36,7 +36,7 @@ def cross_entropy(z: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
 
     target: labels (N,), integers, or distributions t (N, C).   Raises LabelError, DTypeError, ShapeError.
     """
-    N, C = z.shape
+    N, C = check_scores(z)
     target = np.asarray(target)
     if target.dtype.kind == "f" and target.ndim == 2:
         check_same_shape(z, target)
@@ -66,18 +66,27 @@ def mean_squared_error(y: np.ndarray, target: np.ndarray) -> tuple[float, np.nda
 def squared_hinge(z: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
     """E = 1/N Σ_n Σ_c max(0, 1 - s_nc z_nc)²,   s = +1 for the right class, else -1      z (N, C)   labels (N,)
 
-    The loss of BinaryConnect (Courbariaux et al. 2015, section 3.1, after Tang 2013).
+    (Courbariaux et al. 2015, section 3.1, after Tang 2013).
     """
-    N, C = z.shape
+    N, C = check_scores(z)
     s = np.full(z.shape, -1, z.dtype)
     s[np.arange(N), as_labels(labels, N, C)] = 1
     gap = np.maximum(1 - s * z, 0)
     return float((gap * gap).sum() / N), s * gap * z.dtype.type(-2 / N)
 
 
+def check_scores(z: np.ndarray) -> tuple[int, int]:
+    """The shape (N, C) of the outputs, at least 1 sample.   Raises ShapeError."""
+    if z.ndim != 2 or len(z) == 0:
+        raise ShapeError(f"the outputs have shape {z.shape}; allowed: (N, C), at least 1 sample. Hint: Flatten() and "
+                         f"Linear come last.")
+    return z.shape
+
+
 def check_same_shape(y: np.ndarray, target: np.ndarray) -> None:
-    if y.shape != target.shape:
-        raise ShapeError(f"the target has shape {target.shape} for outputs of shape {y.shape}; allowed: equal shapes.")
+    if y.shape != target.shape or len(y) == 0:
+        raise ShapeError(f"the target has shape {target.shape} for outputs of shape {y.shape}; allowed: equal shapes, "
+                         f"at least 1 sample.")
 
 
 def l1(parameters: Iterable[Parameter], strength: float) -> float:

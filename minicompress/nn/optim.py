@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import ShapeError, StateError
+from ..errors import DTypeError, ShapeError, StateError
 from ..inputs import as_number
 from .grid import GRID, to_grid
-from .parameter import Node, Parameter
+from .node import Node
+from .parameter import Parameter
 
 
 class Optimizer(Node):
@@ -39,27 +40,25 @@ class Optimizer(Node):
         if not self.parameters:
             raise ShapeError("an optimizer got no parameters; allowed: at least one. Hint: model.parameters().")
         if len({p.data.dtype for p in self.parameters}) > 1:
-            raise ShapeError("an optimizer got parameters of different dtypes; allowed: one dtype.")
+            raise DTypeError("an optimizer got parameters of different dtypes; allowed: one dtype.")
         data = np.concatenate([p.data.ravel() for p in self.parameters])
         self.grid = as_number(grid, "grid", 0) if grid is not None else GRID if data.dtype == np.float64 else 0.0
-        grad = np.zeros_like(data)
+        self.vector, grad = data, np.zeros_like(data)
         self.slots = [np.zeros_like(data) for _ in range(self.slot_count)]
-        self.slices, stop = [], 0
+        stop = 0
         for p in self.parameters:
             start, stop = stop, stop + p.data.size
             p.data, p.grad = (v[start:stop].reshape(p.data.shape) for v in (data, grad))
             p.fresh = True
-            self.slices.append(p.data)
         scratch = np.empty(min(self.block, data.size), data.dtype)
         self.blocks = [[*(v[i : i + self.block] for v in (data, grad, *self.slots)), scratch[: data.size - i]]
                        for i in range(0, data.size, self.block)]
 
     def step(self) -> None:
         """Move all data once along the gradients that came in since the last step.   Raises StateError if stale."""
-        for p, part in zip(self.parameters, self.slices, strict=True):
-            if p.data is not part:
-                raise StateError("a parameter of this optimizer was replaced, or given to another optimizer. "
-                                 "Hint: build a new optimizer after pruning, sharing or surgery.")
+        if any(p.data.base is not self.vector for p in self.parameters):
+            raise StateError("a parameter of this optimizer was replaced, copied, or given to another optimizer. "
+                             "Hint: build a new optimizer after every change of the parameters or their maps.")
         if all(p.fresh for p in self.parameters):
             raise StateError("a step without a gradient; allowed: loss, model.backward(…), then step.")
         for p in self.parameters:
@@ -78,6 +77,11 @@ class Optimizer(Node):
                 slot[np.abs(slot) < 1e-30] = 0
         for p in self.parameters:
             p.clear()
+
+    def settings(self) -> dict[str, float]:
+        """What was chosen, not learned: name → number."""
+        passing = {"t", "power1", "power2"}
+        return {k: v for k, v in vars(self).items() if isinstance(v, (int, float)) and k not in passing}
 
     def prepare(self) -> None:
         """What is computed once a step, before the blocks."""
@@ -115,10 +119,11 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²,   x ← x - lr m̂ / (sqrt(v̂) + ε)     (Kingma & Ba 2015, algorithm 1)
+    """m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²,   x ← x - lr m̂ / (sqrt(v̂) + ε)
 
-    m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ). m and v are kept without their factors 1 - β; together with the corrections the
-    four constants become one step size and one epsilon. Powers are running products, which round alike everywhere.
+    m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ) (Kingma & Ba 2015, algorithm 1). m and v are kept without their factors 1 - β;
+    together with the corrections the four constants become one step size and one epsilon. Powers are running products,
+    which round alike everywhere.
     """
 
     beta1: float
@@ -164,4 +169,4 @@ def linear(progress: float) -> float:
 
 def cosine(progress: float) -> float:
     """(1 + cos π progress) / 2, on the grid (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
-    return float(to_grid(np.float64((1 + math.cos(math.pi * progress)) / 2), GRID))
+    return float(to_grid(np.array((1 + math.cos(math.pi * progress)) / 2), GRID))

@@ -1,7 +1,7 @@
 """Parameter and Parametrization: the one idea on which everything else stands.
 
 The weight that a layer multiplies with and the numbers that are trained need not be the same. A Parameter holds the
-trained numbers, `data`; its parametrizations are small maps, applied from left to right, that turn them into the weight:
+trained numbers, `data`; its parametrizations, small maps applied from left to right, turn them into the weight:
 
     layer             y = forward(x)       dx    = backward(dy)     an array in, an array out
     parametrization   w = forward(data)    ddata = backward(dw)     stored numbers in, weights out
@@ -12,92 +12,14 @@ A layer asks for `weight.forward()` on the way in, calls `weight.backward(dw)` o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..inputs import as_array
-
-
-class Node:
-    """A part of a model. Its fields are all there is to it: what is walked, copied, saved and restored.
-
-    A field is a name that the class annotates and gives no value; an annotated name with a value (`training` here) is
-    passing state, which no file keeps.
-    """
-
-    training: bool = True
-
-    @classmethod
-    def fields(cls) -> list[str]:
-        """The names of the fields, base classes first."""
-        classes = [vars(c) for c in reversed(cls.__mro__)]
-        return [name for c in classes for name in c.get("__annotations__", {}) if name not in c]
-
-    def leaves(self, path: str = "") -> Iterator[tuple[str, Any]]:
-        """(dotted path, value) of every field and of every item of a list, nodes before what they hold."""
-        for name in self.fields():
-            value = getattr(self, name)
-            items = enumerate(value) if isinstance(value, list) else [(None, value)]
-            for i, item in items:
-                where = path + name + ("" if i is None else f".{i}")
-                yield where, item
-                if isinstance(item, Node):
-                    yield from item.leaves(where + ".")
-
-    def walk(self) -> Iterator[tuple[str, Node]]:
-        """(dotted path, node) of this node ("") and of every node inside it; a shared one only where it comes first."""
-        seen = {id(self)}
-        yield "", self
-        for path, value in self.leaves():
-            if isinstance(value, Node) and id(value) not in seen:
-                seen.add(id(value))
-                yield path, value
-
-    def train(self, training: bool = True) -> None:
-        """Switch this node and all inside it to training mode (or, with False, to evaluation mode)."""
-        for _, node in self.walk():
-            node.training = training
-            node.reset()
-
-    def reset(self) -> None:
-        """Forget a forward pass whose backward pass never came."""
-
-    def validate(self) -> None:
-        """Check that the fields fit each other, or raise a named error, and rebuild what is derived from them.
-
-        A loaded node is made without its constructor, by setting its fields; this completes it."""
-
-    def state(self) -> dict[str, Any]:
-        """Path → array, generator or number of all that training can change, without copying it."""
-        kinds = (np.ndarray, np.random.Generator, int, float)
-        return {path: value for path, value in self.leaves() if isinstance(value, kinds)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Write a saved `state` back in place.   Raises ShapeError naming the first difference, nothing changed."""
-        own = self.state()
-        if list(own) != list(state):
-            odd = next(iter([p for p in own if p not in state] + [p for p in state if p not in own]), "their order")
-            raise ShapeError(f"the saved state belongs to another architecture; the first difference: {odd}.")
-        for path, value in own.items():
-            if np.shape(value) != np.shape(state[path]):
-                raise ShapeError(f"{path} has shape {np.shape(value)} here and {np.shape(state[path])} in the saved state.")
-        for path, value in own.items():
-            if isinstance(value, np.ndarray):
-                value[...] = state[path]
-            elif isinstance(value, np.random.Generator):
-                value.bit_generator.state = state[path].bit_generator.state
-            else:
-                self._assign(path, state[path])
-
-    def _assign(self, path: str, value: Any) -> None:
-        *way, last = path.split(".")
-        target: Any = self
-        for name in way:
-            target = target[int(name)] if isinstance(target, list) else getattr(target, name)
-        setattr(target, last, value)
+from .node import Node
 
 
 class Parametrization(Node):
@@ -149,8 +71,8 @@ class Parameter(Node):
         self.become(data, parametrizations)
 
     def become(self, data: Any, parametrizations: Iterable[Parametrization] = ()) -> None:
-        """Start anew from other numbers and maps. An optimizer built before is stale from here on, and will say so."""
-        data, parametrizations = as_array(data, "data"), list(parametrizations)
+        """Start anew from a copy of `data`, and maps. An optimizer built before is stale from here on, and says so."""
+        data, parametrizations = as_array(data, "data").copy(), list(parametrizations)
         chained_shape(data.shape, parametrizations)
         self.data, self.parametrizations = data, parametrizations
         self.grad, self.fresh = np.zeros_like(data), True
@@ -182,7 +104,10 @@ class Parameter(Node):
             self.fresh = False
 
     def accumulate(self, ddata: np.ndarray) -> None:
-        """grad += ddata."""
+        """grad += ddata.   Raises ShapeError where the shapes differ, before NumPy repeats one to fit the other."""
+        if ddata.shape != self.grad.shape:
+            raise ShapeError(f"a gradient of shape {ddata.shape} came for data of shape {self.grad.shape}; allowed: "
+                             f"equal shapes. Hint: look at the backward of the layer or parametrization.")
         if self.fresh:
             self.grad[...] = ddata
         else:
@@ -199,7 +124,7 @@ class Parameter(Node):
 
     def bake(self) -> None:
         """Make the weight itself the data, without any map: what a rewrite of layers starts from."""
-        self.become(self.forward().copy())
+        self.become(self.forward())
 
     def freeze(self) -> None:
         """Keep only what the finished weight needs, from the outside in: a mask takes the survivors out, then what

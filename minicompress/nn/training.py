@@ -18,13 +18,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import NonFiniteError, RangeError, ShapeError, StateError
-from ..inputs import as_array, as_generator, as_integer, as_labels
+from ..errors import NonFiniteError, RangeError, StateError
+from ..inputs import as_generator, as_integer, check_finite
+from .evaluation import Samples, as_samples, check_classes, error
 from .layers import Layer, Seed
-from .losses import Loss, cross_entropy
+from .losses import Loss, cross_entropy, squared_hinge
 from .optim import Optimizer, constant
-
-Samples = tuple[np.ndarray, np.ndarray]
+from .parameter import Parameter
 
 
 class Record(NamedTuple):
@@ -43,25 +43,6 @@ class Saver(Protocol):
     def save(self, state: dict[str, Any]) -> None: ...
 
 
-def predict(model: Layer, x: np.ndarray, batch: int = 1000) -> Any:
-    """The outputs for x (N, …), computed in evaluation mode, batch by batch; a tuple where the model gives one."""
-    x = as_array(x, "x", (None,) + np.shape(x)[1:])
-    before, _ = model.training, model.train(False)
-    try:
-        parts = [model.forward(x[i : i + batch]) for i in range(0, len(x), as_integer(batch, "batch", 1))]
-    finally:
-        model.train(before)
-    if isinstance(parts[0], tuple):
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-    return np.concatenate(parts)
-
-
-def error(model: Layer, x: np.ndarray, labels: np.ndarray) -> float:
-    """The fraction of samples whose largest output is not that of the label.   Raises NonFiniteError, LabelError."""
-    outputs = as_array(predict(model, x), "the model's output")
-    return float(np.mean(outputs.argmax(1) != as_labels(labels, len(outputs), outputs.shape[1])))
-
-
 def train(model: Layer, optimizer: Optimizer, samples: Samples, *, epochs: int, rng: Seed, batch: int = 50,
           loss: Loss = cross_entropy, validation: Samples | None = None,
           measure: Callable[[Layer, Any, Any], float] = error, schedule: Callable[[float], float] = constant,
@@ -71,34 +52,34 @@ def train(model: Layer, optimizer: Optimizer, samples: Samples, *, epochs: int, 
     """Minimize the loss over mini-batches, in a new random order each epoch; the last batch may be smaller.
 
     samples (x, target), N rows each; validation: measured after each epoch by `measure` (NaN where there is none).
-    schedule: the learning rate's factor as a function of the share of all steps that is done. penalty: called after each
-    backward pass, adds to the gradients. transform(x, rng=rng): a change of each batch of inputs, such as jitter.
+    schedule: the learning rate's factor as a function of the share of all steps that is done. penalty: called after
+    each backward pass, adds to the gradients. transform(x, rng=rng): a change of each batch of inputs, such as jitter.
     patience: stop after so many epochs without a lower validation error, with the weights of the best epoch put back.
-    saver: a checkpoint after each epoch; training goes on from the one it finds there, to the same bits, unless the data
-    or the settings differ (StateError; force=True goes on all the same). epochs=0 only evaluates.
+    saver: a checkpoint after each epoch; training goes on from the one it finds there, to the same bits, unless the
+    data or the settings differ (StateError; force=True goes on all the same). epochs=0 only evaluates.
 
     Ctrl-C ends the step under way first: the model stays usable. A loss that is not finite raises NonFiniteError before
     the weights are touched, naming the step and the layer. Arguments are checked at the call, not at the first record.
     """
-    x = as_array(samples[0], "x", (None,) + np.shape(samples[0])[1:])
-    target = np.asarray(samples[1])
-    if len(target) != len(x):
-        raise ShapeError(f"there are {len(target)} targets for {len(x)} samples; allowed: one each.")
-    if target.dtype.kind in "iu" and target.ndim == 1:
-        as_labels(target)
-        if (target == target[0]).all():
-            warnings.warn(f"all {len(target)} training labels are {target[0]}: there is nothing to learn.", stacklevel=2)
-    if validation is not None and validation[0] is samples[0]:
-        warnings.warn("the validation images are the training images: the error will look too good.", stacklevel=2)
+    x, target = as_samples(samples, "x")
+    validation = None if validation is None else as_samples(validation, "the validation x")
     if patience is not None and validation is None:
         raise RangeError("patience needs a validation set; allowed: validation=(x, labels).")
+    run = _Run(model, optimizer, as_generator(rng), as_integer(epochs, "epochs", 0, 10**6),
+               as_integer(batch, "batch", 1))
+    run.functions = loss, measure, schedule, penalty, transform
+    run.patience = None if patience is None else as_integer(patience, "patience", 1)
+    run.saver, run.progress = saver, progress
+    if loss in (cross_entropy, squared_hinge) and not (target.dtype.kind == "f" and target.ndim == 2):
+        check_classes(model, x, target)
+    if np.abs(x).mean() > 16:
+        warnings.warn(f"the inputs reach {x.max():g}; networks expect about 1. Hint: pixels / 255.", stacklevel=2)
+    if validation is not None and np.array_equal(x, validation[0]):
+        warnings.warn("the validation images are the training images: the error will look too good.", stacklevel=2)
     if optimizer.lr == 0:
         warnings.warn("the learning rate is 0: the weights will not move.", stacklevel=2)
-    run = _Run(model, optimizer, as_generator(rng), as_integer(epochs, "epochs", 0), as_integer(batch, "batch", 1))
-    run.functions = loss, measure, schedule, penalty, transform
-    run.patience, run.saver, run.progress = patience, saver, progress
     if saver is not None:
-        run.resume(x, target, force)
+        run.resume(x, target, None if isinstance(rng, np.random.Generator) else int(rng), force)
     return run.records(x, target, validation)
 
 
@@ -127,7 +108,7 @@ class _Run:
                    disable=None if self.progress else True)
         with bar:
             while len(self.done) < self.epochs and not self.is_over():
-                with Uninterrupted() as interrupt:
+                with Uninterrupted() as interrupt, np.errstate(all="ignore"):  # `epoch` looks for what overflows
                     value = self.epoch(x, target, interrupt)
                 error = measure(self.model, *validation) if validation else float("nan")
                 self.done.append(Record(len(self.done) + 1, value, error, time.perf_counter() - start))
@@ -137,7 +118,6 @@ class _Run:
                     self.saver.save(self.state())
                 bar.update()
                 yield self.done[-1]
-        self.optimizer.lr = self.lr
         if self.best is not None:
             self.model.restore(self.best)
 
@@ -159,11 +139,17 @@ class _Run:
                 value += penalty()
             self.optimizer.lr = self.lr * schedule(step / (self.epochs * steps))
             self.optimizer.step()
+            self.optimizer.lr = self.lr
             total += value * len(chosen)
             interrupt.check()
-        if len(self.done) == 4 and all(r.loss == total / len(x) for r in self.done):
-            warnings.warn("the loss has not changed for 5 epochs: are all units dead, or all weights equal?", stacklevel=2)
-        return total / len(x)
+        for path, node in self.model.walk():
+            if isinstance(node, Parameter):
+                check_finite(node.data, f"{path}.data")
+        losses = [*(r.loss for r in self.done), total / len(x)]
+        if len(losses) == 5 and np.ptp(losses) <= 1e-3 * np.max(losses):
+            warnings.warn("the loss has hardly changed in 5 epochs: are all units dead, or all weights equal?",
+                          stacklevel=2)
+        return losses[-1]
 
     def explain(self, value: float, step: int) -> str:
         where = "the loss itself"
@@ -171,7 +157,7 @@ class _Run:
             arrays = [v for v in (node.saved or ()) if isinstance(v, np.ndarray)] if isinstance(node, Layer) else []
             arrays += [p.data for p in node.parameters()] if isinstance(node, Layer) and arrays else []
             if not all(np.isfinite(a).all() for a in arrays):
-                where = f"layer {path}, {node!r}"
+                where = f"layer {path or 0}, {node!r}"
                 break
         kept = "the last checkpoint is kept" if self.saver else "the weights are those before this step"
         return (f"the loss became {value} at step {step + 1}, first seen in {where}; {kept}. "
@@ -186,12 +172,13 @@ class _Run:
         return {"fingerprint": self.fingerprint, "model": self.model.state(), "optimizer": self.optimizer.state(),
                 "rng": self.rng, "records": [list(r) for r in self.done], "best": self.best}
 
-    def resume(self, x: np.ndarray, target: np.ndarray, force: bool) -> None:
+    def resume(self, x: np.ndarray, target: np.ndarray, seed: int | None, force: bool) -> None:
         """Go on from the saver's checkpoint, if it has one.   Raises StateError where data or settings differ."""
+        data, answers = (zlib.crc32(np.ascontiguousarray(a).data) for a in (x, target))
         names = [getattr(f, "__name__", type(f).__name__) for f in self.functions]
-        self.fingerprint = {"data": zlib.crc32(np.ascontiguousarray(x)), "target": zlib.crc32(np.ascontiguousarray(target)),
-                            "optimizer": type(self.optimizer).__name__, "lr": self.lr, "batch": self.batch,
-                            "epochs": self.epochs, "functions": names, "patience": self.patience}
+        self.fingerprint = {"data": data, "target": answers, "seed": seed, "batch": self.batch, "epochs": self.epochs,
+                            "optimizer": type(self.optimizer).__name__, **self.optimizer.settings(),
+                            "functions": names, "patience": self.patience}
         saved = self.saver.load() if self.saver else None
         if saved is None:
             return
@@ -199,7 +186,9 @@ class _Run:
             raise StateError(f"the checkpoint belongs to another run: it has {saved['fingerprint']}, this run has "
                              f"{self.fingerprint}. Hint: force=True goes on all the same, another path starts anew.")
         self.model.restore(saved["model"])
+        settings = self.optimizer.settings()
         self.optimizer.restore(saved["optimizer"])
+        vars(self.optimizer).update(settings)  # under force those of this run
         self.rng.bit_generator.state = saved["rng"].bit_generator.state
         self.done, self.best = [Record(*r) for r in saved["records"]], saved["best"]
 
@@ -222,6 +211,8 @@ class Uninterrupted:
         if self.asked:
             raise KeyboardInterrupt
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.active:
             signal.signal(signal.SIGINT, self.before)
+        if kind is None:
+            self.check()

@@ -3,8 +3,8 @@
     w = m ∘ x,   dx = m ∘ dw      m in {0, 1}, of the weight's shape: the mask
 
 A weight's importance is |w|; the least important ones get mask 0 (Han et al. 2015, "Learning both Weights and
-Connections for Efficient Neural Networks", section 3). The mask is a parametrization, so a pruned weight is zero in every
-forward pass, whatever the optimizer does. A finished network stores the survivors alone:
+Connections for Efficient Neural Networks", section 3). The mask is a parametrization, so a pruned weight is zero in
+every forward pass, whatever the optimizer does. A finished network stores the survivors alone:
 
     w[m] = x,   w = 0 elsewhere,   dx = dw[m]      x (number of survivors,)
 
@@ -13,6 +13,7 @@ Not here: whole neurons and filters (structured pruning), and any speed. Zeros a
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -54,7 +55,7 @@ class Masked(Mask):
 
     def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if shape != self.mask.shape:
-            raise ShapeError(f"a mask of shape {self.mask.shape} meets a weight of shape {shape}; allowed: equal shapes.")
+            raise ShapeError(f"a mask of shape {self.mask.shape} meets a weight of shape {shape}; allowed: the same.")
         return shape
 
 
@@ -78,7 +79,7 @@ class Scatter(Mask):
     def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         survivors = int(np.count_nonzero(self.mask))
         if shape != (survivors,):
-            raise ShapeError(f"a mask with {survivors} survivors meets numbers of shape {shape}; allowed: ({survivors},).")
+            raise ShapeError(f"a mask of {survivors} survivors meets numbers of shape {shape}; allowed: as many.")
         return self.mask.shape
 
 
@@ -109,7 +110,7 @@ def prune(parameters: Iterable[Parameter], sparsity: float | Sequence[float], *,
     """Remove the share `sparsity` of all weights, those of the lowest score; what is pruned already counts.
 
     scope "global": one ranking over all parameters. "layerwise": a ranking for each, whose sparsities may be a list.
-    min_keep: so many weights stay in every parameter. The counts are exact, ties included. Optimizers must be built anew.
+    min_keep: so many weights stay in every parameter. Counts are exact, ties included. Optimizers must be built anew.
     Raises RangeError for a sparsity outside [0, 1]; warns, naming the shape, where a parameter loses all weights.
     """
     parameters = list(parameters)
@@ -158,7 +159,7 @@ def cubic(final: float, rounds: int) -> list[float]:
 
 def prune_iteratively(parameters: Iterable[Parameter], densities: Iterable[float], retrain: Callable[[], object], *,
                       scope: str = "global") -> Iterator[float]:
-    """Prune to each density in turn and retrain, as in Han et al. 2015, figure 3; yields the density after each round."""
+    """Prune to each density in turn and retrain (Han et al. 2015, figure 2); yields the density after each round."""
     parameters = list(parameters)
     for density in densities:
         prune(parameters, 1 - as_fraction(density, "density"), scope=scope)
@@ -174,12 +175,12 @@ def prune_dead_units(model: Layer) -> int:
     """
     layers = [layer for _, layer in model.walk() if isinstance(layer, (Linear, Conv2d))]
     dead = 0
-    for layer, following in reversed(list(zip(layers, layers[1:], strict=False))):
+    for layer, following in reversed(list(itertools.pairwise(layers))):
         w, onward = layer.weight.forward(), following.weight.forward()
         used = onward.reshape(len(onward), len(w), -1).any((0, 2))
         dead += int(np.count_nonzero(~used))
         if not used.all():
-            apply_mask(layer.weight, np.broadcast_to(used.reshape(-1, *(1,) * (w.ndim - 1)), w.shape))
+            apply_mask(layer.weight, np.ones_like(w, bool) & used.reshape(-1, *(1,) * (w.ndim - 1)))
             if layer.bias is not None:
                 apply_mask(layer.bias, used)
     return dead

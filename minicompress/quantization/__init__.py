@@ -1,1 +1,5 @@
-"""Fewer bits: sharing.py (lecture 10); huffman.py, huffman_coder.py with bitstream.py, and deep_compression.py (lecture 11)."""
+"""Fewer bits a weight.
+
+Lecture 10: clustering.py, sharing.py. Lecture 11: huffman.py, huffman_coder.py (with codewords.py and bitstream.py,
+which make it fast), deep_compression.py.
+"""

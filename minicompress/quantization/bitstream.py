@@ -4,6 +4,8 @@ A field is a number and its width in bits. Elias's γ code: Elias, "Universal co
 integers", IEEE Transactions on Information Theory 21 (1975).
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..errors import FormatError, TruncatedError
@@ -12,25 +14,31 @@ Field = tuple[int, int]  # value, width
 Fields = tuple[np.ndarray, np.ndarray]  # values (n,), widths (n,), both uint64
 
 
-def pack_bits(values: np.ndarray, widths: np.ndarray) -> bytes:
-    """The fields values[i] < 2^widths[i], widths 0 .. 64, side by side; up to 7 zeros fill the last byte."""
-    if not len(values):
-        return b""
-    ends = np.cumsum(widths)
-    starts = ends - widths
-    word, shift = (starts >> np.uint64(6)).view(np.int64), starts & np.uint64(63)
-    values = values << (np.uint64(64) - widths)  # NumPy shifts by 64 to 0
-    words = np.zeros(int(ends[-1]) // 64 + 2, np.uint64)
-    first = np.flatnonzero(np.diff(word, prepend=-1))  # the first field that begins in each word
-    words[word[first]] = np.bitwise_or.reduceat(values >> shift, first)
-    last = np.append(first[1:], len(word)) - 1  # only the last one can reach into the next word
-    words[word[last] + 1] |= values[last] << (np.uint64(64) - shift[last])
-    return words.astype(">u8").tobytes()[: -(-int(ends[-1]) // 8)]
+def pack_bits(parts: Iterable[Fields]) -> bytes:
+    """The fields of all parts side by side; up to 7 zeros fill the last byte.
+
+    widths are 0 .. 64, and values < 2^widths. Parts of some 10,000 fields are fastest: they stay in the cache.
+    """
+    parts = [(values, widths) for values, widths in parts if len(values)]
+    n_bits = sum(int(widths.sum()) for _, widths in parts)
+    words = np.zeros(n_bits // 64 + 2, np.uint64)
+    start = np.uint64(0)
+    for values, widths in parts:
+        ends = start + np.cumsum(widths)
+        starts = ends - widths
+        word, shift = (starts >> np.uint64(6)).view(np.int64), starts & np.uint64(63)
+        values = values << (np.uint64(64) - widths)  # NumPy shifts by 64 to 0
+        first = np.flatnonzero(np.diff(word, prepend=-1))  # the first field that begins in each word
+        words[word[first]] |= np.bitwise_or.reduceat(values >> shift, first)
+        last = np.append(first[1:], len(word)) - 1  # only the last one can reach into the next word
+        words[word[last] + 1] |= values[last] << (np.uint64(64) - shift[last])
+        start = ends[-1]
+    return words.astype(">u8").tobytes()[: -(-n_bits // 8)]
 
 
 def bit_windows(data: bytes) -> np.ndarray:
-    """windows[i] = the 64 bits from bit 16 i on (len(data) // 2 + 1,) uint64, as if zeros followed the data."""
-    overlapping = np.ndarray((len(data) // 2 + 1,), ">u8", data + bytes(8), strides=(2,))
+    """windows[i] = the 64 bits from bit 16 i on, (len(data) // 2 + 2,) uint64; zeros follow the data."""
+    overlapping = np.ndarray((len(data) // 2 + 2,), ">u8", data + bytes(10), strides=(2,))
     return overlapping.astype(np.uint64)
 
 
@@ -41,6 +49,7 @@ def peek(windows: np.ndarray, positions: np.ndarray, width: int) -> np.ndarray:
 
 
 def as_fields(fields: list[Field]) -> Fields:
+    """Single fields as a pair of arrays."""
     values, widths = np.array(fields, np.uint64).T
     return values, widths
 
@@ -64,6 +73,7 @@ class BitReader:
         self.position = 0
 
     def field(self, width: int) -> int:
+        """The value of the next `width` bits."""
         end = self.position + width
         if end > 8 * len(self.data):
             raise TruncatedError(f"the data end after {len(self.data)} bytes; allowed: at least {-(-end // 8)}.")

@@ -14,12 +14,12 @@ from .bitstream import Fields, peek
 
 SEGMENT = 512  # symbols
 BLOCK = 2**16  # symbols encoded at once, so that they stay in the cache
-LANES = 2**12  # segments decoded at once, for the same reason
+LANES, ROUNDS = 2**12, 32  # segments decoded at once, and how often before their symbols are put in order
 LENGTH = np.uint64(255)  # the bits of an entry that hold the length
 
 
-def codeword_fields(symbols: np.ndarray, lengths: np.ndarray) -> tuple[Fields, np.ndarray]:
-    """The codewords of `symbols` (n,) as fields, several in one; and the bits of each whole segment (n // SEGMENT,).
+def codeword_fields(symbols: np.ndarray, lengths: np.ndarray) -> tuple[list[Fields], np.ndarray]:
+    """The codewords of `symbols` (n,), several to a field; and the bits of each whole segment (n // SEGMENT,).
 
     lengths (alphabet,) has 0 for symbols that do not occur, and 1 .. 32 for at least two that do.
     """
@@ -27,7 +27,7 @@ def codeword_fields(symbols: np.ndarray, lengths: np.ndarray) -> tuple[Fields, n
     words = np.zeros(len(lengths), np.uint64)
     words[order] = (np.cumsum(n_windows) - n_windows) >> (lengths.max() - lengths[order])
     lengths = lengths.astype(np.uint64)
-    values, widths, segment_bits = [], [], []
+    fields, segment_bits = [], []
     for begin in range(0, len(symbols), BLOCK):
         block = symbols[begin : begin + BLOCK].astype(np.intp)
         value, width = words.take(block), lengths.take(block)
@@ -38,10 +38,9 @@ def codeword_fields(symbols: np.ndarray, lengths: np.ndarray) -> tuple[Fields, n
             value = value[::2] << width[1::2] | value[1::2]
             width = width[::2] + width[1::2]
             per_segment //= 2
-        values.append(value)
-        widths.append(width)
+        fields.append((value, width))
         segment_bits.append(width.reshape(-1, per_segment).sum(axis=1))
-    return (np.concatenate(values), np.concatenate(widths)), np.concatenate(segment_bits)[: len(symbols) // SEGMENT]
+    return fields, np.concatenate(segment_bits)[: len(symbols) // SEGMENT]
 
 
 def decoding_table(symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -53,9 +52,9 @@ def decoding_table(symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def decode_segments(windows: np.ndarray, starts: np.ndarray, table: np.ndarray, out: np.ndarray) -> np.ndarray:
     """The symbols of the segments that start at these bits, into out (n, SEGMENT); returns the bits where they end.
 
-    A segment is read as far as its symbols go, over the end of the data as well: the caller compares the ends.
+    A segment is read as far as its symbols go, zeros after the end of the data: the caller compares the ends.
     """
-    symbol_bits = per_entry = 8 * out.itemsize
+    per_entry = 8 * out.itemsize
     while per_entry < 32 and len(table) <= 2**8:
         table, per_entry = _pairs(table, per_entry), 2 * per_entry
     tables = [_moved(table, bits) for bits in range(0, 32, per_entry)]
@@ -110,16 +109,24 @@ def _moved(table: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _decode_lanes(windows: np.ndarray, starts: np.ndarray, tables: list[np.ndarray], out: np.ndarray) -> np.ndarray:
-    """One round a row: 64 bits from each position, one lookup in each of the tables, 32 bits of symbols."""
+    position = starts.astype(np.uint64)
+    columns = out.view("<u4")
+    rounds = np.empty((ROUNDS, len(starts)), "<u4")
+    for begin in range(0, columns.shape[1], ROUNDS):
+        _decode_rounds(windows, position, tables, rounds)
+        columns[:, begin : begin + ROUNDS] = rounds.T
+    return position
+
+
+def _decode_rounds(windows: np.ndarray, position: np.ndarray, tables: list[np.ndarray], rounds: np.ndarray) -> None:
+    """A row of `rounds` is 64 bits from each position, a lookup in each table, 32 bits of symbols; moves `position`."""
     four, fifteen, low, eight = (np.array(n, np.uint64) for n in (4, 15, 63, 8))  # arrays: scalars cost a conversion
     unused = np.array(65 - len(tables[0]).bit_length(), np.uint64)  # 64 - L
-    position = starts.astype(np.uint64)
-    window, i, entry, total = np.empty((4, len(starts)), np.uint64)
+    window, i, entry, total = np.empty((4, len(position)), np.uint64)
     index = i.view(np.int64)
-    rounds = np.empty((SEGMENT * out.itemsize // 4, len(starts)), "<u4")
     for row in rounds:
         np.right_shift(position, four, i)
-        windows.take(index, None, window, "wrap")
+        windows.take(index, None, window, "clip")
         np.bitwise_and(position, fifteen, i)
         np.left_shift(window, i, window)
         np.right_shift(window, unused, i)
@@ -133,5 +140,3 @@ def _decode_lanes(windows: np.ndarray, starts: np.ndarray, tables: list[np.ndarr
         np.bitwise_and(total, low, i)
         np.add(position, i, position)
         np.right_shift(total, eight, row, casting="unsafe")
-    out.view("<u4")[:] = rounds.T
-    return position

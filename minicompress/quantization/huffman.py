@@ -132,7 +132,7 @@ def decode_simple(bits: str, code: dict[int, str]) -> list[int]:
             symbols.append(symbol_of[word])
             word = ""
     if word:
-        raise FormatError(f"the last bits, {word[:40]}, are no codeword. Hint: is this the code they were written with?")
+        raise FormatError(f"the last bits, {word[:40]}, are no codeword. Hint: was it another code?")
     return symbols
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DTypeError, ShapeError, StateError
 from ..inputs import as_integer
 from ..nn.parameter import Frozen, Parameter, Parametrization
-from .kmeans import inertia, initial_centroids, kmeans
+from .clustering import inertia, initial_centroids, kmeans
 
 __all__ = ["Codebook", "compression_rate", "inertia", "initial_centroids", "kmeans", "share"]
 

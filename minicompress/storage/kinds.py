@@ -5,6 +5,7 @@ A kind whose fields change takes a new number too, so that old files keep their 
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from typing import Any
@@ -46,14 +47,16 @@ NUMBERS = {kind: number for number, kind in KINDS.items()}
 
 def build(kind: type[nn.Node], values: list[Any]) -> nn.Node:
     """A node from the values of its fields, without its constructor.   Raises FormatError for a value of a wrong type."""
-    node = kind.__new__(kind)
-    hints = typing.get_type_hints(kind)
+    node, hints = kind.__new__(kind), field_hints(kind)
     for name, value in zip(kind.fields(), values, strict=True):
         if not fits(value, hints[name]):
             raise FormatError(f"the {name} of a {kind.__name__} is a {type(value).__name__}; allowed: {hints[name]}.")
         setattr(node, name, value)
     node.validate()
     return node
+
+
+field_hints = functools.cache(typing.get_type_hints)
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -19,12 +19,12 @@ def varint(value: int) -> bytes:
 
 
 class Reader:
-    """Bytes, read from the front.   Raises TruncatedError where they end too early."""
+    """Bytes, read from the front, without copying them.   Raises TruncatedError where they end too early."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data, self.position = data, 0
+    def __init__(self, data: bytes | memoryview) -> None:
+        self.data, self.position = memoryview(data).toreadonly(), 0
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> memoryview:
         """The next `count` bytes."""
         if count > len(self.data) - self.position:
             raise TruncatedError(f"{count} bytes are announced where only {len(self.data) - self.position} are left.")
@@ -47,6 +47,6 @@ class Reader:
             raise FormatError("a number is written with leading zeros.")
         return value
 
-    def rest(self) -> bytes:
+    def rest(self) -> memoryview:
         """All that is left."""
         return self.take(len(self.data) - self.position)

@@ -53,7 +53,7 @@ def kmeans(values: np.ndarray, k: int, init: str = "linear", *, iterations: int 
         previous, centroids = centroids, _lloyd_step(line, centroids)
         if np.array_equal(centroids, previous):
             break
-    centroids = np.unique((to_grid(centroids, grid) + 0.0).astype(values.dtype))
+    centroids = np.unique((to_grid(centroids, grid) + 0.0).astype(values.dtype))  # −0 + 0 = 0
     return centroids, _nearest(values, centroids)
 
 
@@ -82,7 +82,7 @@ def _gather(values: np.ndarray, k: int) -> _Line:
 
     The cells must be fine enough: the fullest holds at most 1/64 of a cluster of average size.
     """
-    values = values.ravel().astype(np.float64) + 0.0  # −0 + 0 = 0
+    values = values.ravel().astype(np.float64)
     if not values.size:
         raise ShapeError("values is empty; allowed: at least 1 value.")
     low, high = values.min(), values.max()

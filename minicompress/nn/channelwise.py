@@ -1,0 +1,97 @@
+"""Layers that treat every channel in its own way, in arrays (N, C) or (N, C, H, W): Gate and batch normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import RangeError, ShapeError
+from ..inputs import as_integer, as_number
+from .grid import GRID, to_grid
+from .layers import Layer
+from .parameter import Parameter
+
+
+def per_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """values (C,) in a shape that multiplies x (N, C) or (N, C, H, W) channel by channel."""
+    if x.ndim not in (2, 4) or x.shape[1] != len(values):
+        raise ShapeError(f"x has shape {x.shape}; allowed: (N, {len(values)}) or (N, {len(values)}, H, W).")
+    return values.reshape((-1,) + (1,) * (x.ndim - 2))
+
+
+class Gate(Layer):
+    """y[n, c] = g[c] x[n, c]      x (N, C) or (N, C, H, W)   g (C,), ones at first   saved: x, g in x's shape
+
+    A gate changes nothing until it is trained or read: dg is how the loss would react to closing channel c.
+    """
+
+    gate: Parameter
+
+    def __init__(self, channels: int, dtype: Any = np.float64) -> None:
+        self.gate = Parameter(np.ones(as_integer(channels, "channels", 1), dtype))
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        g = per_channel(self.gate.forward(), x)
+        self.save(x, g)
+        return x * g
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x, g = self.recall()
+        self.gate.backward((dy * x).sum((0, 2, 3)[: x.ndim - 1]))
+        return dy * g
+
+
+class BatchNorm(Layer):
+    """y = γ x̂ + β,  x̂ = (x - μ) / sqrt(σ² + ε)      x (N, C) or (N, C, H, W)   γ, β (C,)
+
+    μ and σ² are those of the batch in training, the running ones in evaluation; running ← momentum · running +
+    (1 - momentum) · batch, rounded to `grid` (Ioffe & Szegedy 2015, algorithms 1 and 2).   saved: x̂, γ / sqrt(σ² + ε)
+    """
+
+    scale: Parameter
+    shift: Parameter
+    mean: np.ndarray
+    variance: np.ndarray
+    momentum: float
+    eps: float
+    grid: float
+
+    def __init__(self, channels: int, *, momentum: float = 0.9, eps: float = 1e-5, grid: float = GRID,
+                 dtype: Any = np.float64) -> None:
+        C = as_integer(channels, "channels", 1)
+        self.scale, self.shift = Parameter(np.ones(C, dtype)), Parameter(np.zeros(C, dtype))
+        self.mean, self.variance = np.zeros(C, dtype), np.ones(C, dtype)
+        self.momentum, self.eps = as_number(momentum, "momentum", 0, below=1), as_number(eps, "eps", above=0)
+        self.grid = as_number(grid, "grid", 0)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        gamma, beta = per_channel(self.scale.forward(), x), per_channel(self.shift.forward(), x)
+        axes = (0, 2, 3)[: x.ndim - 1]
+        mean, variance = (x.mean(axes), x.var(axes)) if self.training else (self.mean, self.variance)
+        factor = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        normal = (x - per_channel(mean, x)) * per_channel(factor, x)
+        self.save(normal, gamma * per_channel(factor, x))
+        if self.training and np.isfinite(variance).all():  # a run that explodes must not leave its mark
+            for running, batch in ((self.mean, mean), (self.variance, variance)):
+                running[...] = to_grid(self.momentum * running + (1 - self.momentum) * batch, self.grid)
+        return normal * gamma + beta
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        normal, factor = self.recall()
+        axes = (0, 2, 3)[: dy.ndim - 1]
+        dshift, dscale = dy.sum(axes), (dy * normal).sum(axes)
+        self.shift.backward(dshift)
+        self.scale.backward(dscale)
+        if not self.training:
+            return dy * factor
+        n = dy.size // len(dshift)
+        return factor * (dy - per_channel(dshift / n, dy) - normal * per_channel(dscale / n, dy))
+
+    def validate(self) -> None:
+        sizes = {self.scale.shape, self.shift.shape, self.mean.shape, self.variance.shape}
+        if len(sizes) > 1 or len(self.mean.shape) != 1:
+            raise ShapeError(f"a batch norm's arrays have shapes {sorted(sizes)}; allowed: (C,) for all four.")
+        if not (self.variance >= 0).all():
+            raise RangeError("a batch norm's running variance is negative; allowed: ≥ 0.")
+        as_number(self.eps, "eps", above=0)

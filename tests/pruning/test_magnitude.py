@@ -1,0 +1,277 @@
+"""Masks remove exactly what they should, for good, and a finished network stores only what is left."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicompress.errors import DTypeError, RangeError, ShapeError, StateError
+from minicompress.nn import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, Parameter, ReLU, Sequential, cross_entropy
+from minicompress.pruning.magnitude import (
+    Masked,
+    Scatter,
+    apply_mask,
+    cubic,
+    geometric,
+    keep_largest,
+    kept_count,
+    magnitudes,
+    prune,
+    prune_dead_units,
+    prune_iteratively,
+)
+from minicompress.quantization.sharing import Codebook, share
+
+
+def network(seed=0):
+    rng = np.random.default_rng(seed)
+    return Sequential([Linear(6, 8, rng=rng), ReLU(), Linear(8, 5, rng=rng), ReLU(), Linear(5, 3, rng=rng)])
+
+
+def train_a_little(model, steps=20, optimizer=SGD):
+    rng = np.random.default_rng(1)
+    x, labels = rng.normal(size=(30, 6)), rng.integers(0, 3, 30)
+    opt = optimizer(model.parameters(), 0.1)
+    for _ in range(steps):
+        _, dz = cross_entropy(model(x), labels)
+        model.backward(dz)
+        opt.step()
+    return x
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=40), st.data())
+def test_counts_are_exact_under_ties_and_the_lower_index_stays(values, data):
+    scores = np.array(values, float)
+    count = data.draw(st.integers(0, len(values)))
+    mask = keep_largest(scores, count)
+    assert mask.sum() == count
+    ranked = sorted(range(len(values)), key=lambda i: (-values[i], i))
+    assert set(np.flatnonzero(mask)) == set(ranked[:count])
+
+
+def test_large_negative_weights_stay():
+    parameter = Parameter(np.array([-5.0, 0.1, 2.0, -0.2]))
+    prune([parameter], 0.5)
+    assert parameter.forward().tolist() == [-5.0, 0, 2.0, 0]  # a threshold on w instead of |w| would cut -5
+
+
+@pytest.mark.parametrize(("size", "sparsity", "kept"), [
+    (10, 0.0, 10), (10, 1.0, 0), (7, 0.5, 3), (266_200, 0.9, 26_620),
+])
+def test_the_kept_count_is_the_rounded_one(size, sparsity, kept):
+    assert kept_count(size, sparsity) == kept
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam])
+def test_pruned_weights_stay_zero_through_training(optimizer):
+    model = network()
+    prune(model.weights(), 0.6)
+    before = [p.forward() == 0 for p in model.weights()]
+    train_a_little(model, optimizer=optimizer)
+    for p, zero in zip(model.weights(), before, strict=True):
+        assert (p.forward()[zero] == 0).all() and (p.forward()[~zero] != 0).any()
+
+
+def test_a_global_ranking_joins_the_layers_and_a_layerwise_one_does_not():
+    model = network()
+    model.weights()[0].data[...] *= 3
+    prune(model.weights(), 0.5)
+    kept = [np.count_nonzero(p.forward()) / p.data.size for p in model.weights()]
+    assert sum(np.count_nonzero(p.forward()) for p in model.weights()) == kept_count(6 * 8 + 8 * 5 + 5 * 3, 0.5)
+    assert kept[0] > 0.7 > kept[1]
+    model = network()
+    prune(model.weights(), [0.5, 0.25, 0.2], scope="layerwise")
+    assert [np.count_nonzero(p.forward()) for p in model.weights()] == [24, 30, 12]
+
+
+def test_what_is_pruned_never_comes_back_even_beside_zero_survivors():
+    parameter = Parameter(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    prune([parameter], 0.4)
+    parameter.data[2:] = 0  # survivors that training brought to zero: |w| is 0 for them and for the pruned
+    prune([parameter], 0.6)
+    assert parameter.parametrizations[-1].mask.tolist() == [False, False, True, True, False]
+    assert len(parameter.parametrizations) == 1
+
+
+def test_sparsity_zero_changes_nothing_and_one_warns():
+    model = network()
+    before = [p.forward().copy() for p in model.weights()]
+    prune(model.weights(), 0.0)
+    assert all(np.array_equal(a, p.forward()) for a, p in zip(before, model.weights(), strict=True))
+    with pytest.warns(UserWarning, match="lost all its entries"):
+        prune([model.weights()[0]], 1.0)
+    assert not model.weights()[0].forward().any()
+
+
+def test_min_keep_saves_a_layer_from_collapse():
+    model = network()
+    model.weights()[2].data[...] *= 1e-6
+    prune(model.weights(), 0.8, min_keep=2)
+    assert np.count_nonzero(model.weights()[2].forward()) == 2
+
+
+@pytest.mark.parametrize("sparsity", [-0.2, 1.2, float("nan")])
+def test_sparsities_outside_the_unit_interval_are_refused(sparsity):
+    model = network()
+    with pytest.raises(RangeError):
+        prune(model.weights(), sparsity)
+    assert not any(p.parametrizations for p in model.weights())
+
+
+def test_a_percentage_gets_a_hint():
+    with pytest.raises(RangeError, match=r"Did you mean 0\.8\?"):
+        prune(network().weights(), 80)
+
+
+def test_other_mistakes_are_named():
+    with pytest.raises(RangeError, match="layerwise"):
+        prune(network().weights(), [0.5, 0.5, 0.5])
+    with pytest.raises(ShapeError):
+        prune(network().weights(), [0.5], scope="layerwise")
+    with pytest.raises(RangeError, match="'global'"):
+        prune(network().weights(), 0.5, scope="globl")
+    with pytest.raises(DTypeError):
+        Masked(np.ones(3))
+    with pytest.raises(ShapeError):
+        Parameter(np.ones(3), [Masked(np.ones(4, bool))])
+    with pytest.raises(ShapeError):
+        Parameter(np.ones(3), [Scatter(np.ones(4, bool))])
+
+
+def test_an_optimizer_built_before_pruning_says_that_it_is_stale():
+    model = network()
+    optimizer = SGD(model.parameters(), 0.1)
+    prune(model.weights(), 0.5)
+    model.backward(model(np.ones((2, 6))))
+    with pytest.raises(StateError, match="new optimizer"):
+        optimizer.step()
+
+
+def chains():
+    rng = np.random.default_rng(3)
+    m, n = rng.random((4, 5)) < 0.6, rng.random((4, 5)) < 0.6
+    w, codes = rng.normal(size=(4, 5)), rng.integers(0, 3, (4, 5)).astype(np.uint8)
+    two = np.array([True, False, True])
+    return {
+        "plain": Parameter(w),
+        "Masked": Parameter(w, [Masked(m)]),
+        "Masked, Masked": Parameter(w, [Masked(m), Masked(n)]),
+        "Scatter": Parameter(w[m], [Scatter(m)]),
+        "Scatter, Masked": Parameter(w[m], [Scatter(m), Masked(n)]),
+        "Codebook": Parameter(np.array([-1.0, 0.5, 2.0]), [Codebook(codes)]),
+        "Codebook, Masked": Parameter(np.array([-1.0, 0.5, 2.0]), [Codebook(codes), Masked(m)]),
+        "Codebook, Scatter": Parameter(np.array([-1.0, 0.5, 2.0]), [Codebook(codes[m]), Scatter(m)]),
+        "Codebook, Scatter, Masked": Parameter(np.array([-1.0, 0.5, 2.0]), [Codebook(codes[m]), Scatter(m), Masked(n)]),
+        "Masked, Codebook": Parameter(np.array([-1.0, 0.5, 2.0]), [Masked(two), Codebook(codes)]),
+        "everything": Parameter(np.array([-1.0, 2.0]), [Scatter(two), Codebook(codes[m & n]), Scatter((m & n)[m]),
+                                                        Scatter(m)]),
+    }
+
+
+@pytest.mark.parametrize("name", chains())
+def test_freezing_keeps_the_weight_bit_for_bit_and_only_the_survivors(name):
+    parameter = chains()[name]
+    before = parameter.forward().copy()
+    parameter.freeze()
+    assert np.array_equal(before, parameter.forward()) and before.dtype == parameter.forward().dtype
+    assert not any(isinstance(p, Masked) for p in parameter.parametrizations)
+    if "Masked" in name and "Codebook" not in name:
+        assert parameter.data.size == np.count_nonzero(before)
+    again = copy.deepcopy(parameter)
+    again.freeze()
+    assert again.data.size == parameter.data.size
+
+
+@pytest.mark.parametrize("name", chains())
+def test_the_gradient_of_every_chain_is_that_of_its_weight(name):
+    parameter = chains()[name]
+    rng = np.random.default_rng(5)
+    dw, direction = rng.normal(size=(4, 5)), rng.normal(size=parameter.data.shape)
+    parameter.backward(dw)
+    slope, h = (parameter.grad * direction).sum(), 1e-4
+    ends = []
+    for sign in (1, -1):
+        moved = copy.deepcopy(parameter)
+        moved.data += sign * h * direction
+        ends.append((moved.forward() * dw).sum())
+    assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-7, abs=1e-10)
+
+
+def test_mask_inside_and_outside_of_a_codebook_differ():
+    inside, outside = chains()["Masked, Codebook"], chains()["Codebook, Masked"]
+    inside.freeze()
+    outside.freeze()
+    assert [type(p) for p in outside.parametrizations] == [Codebook, Scatter]
+    assert [type(p) for p in inside.parametrizations] == [Scatter, Codebook]
+
+
+def test_prune_then_share_is_the_storage_layout():
+    model = network()
+    prune(model.weights(), 0.5)
+    share(model.weights()[0], 4)
+    weight = model.weights()[0]
+    assert [type(p) for p in weight.parametrizations] == [Codebook, Scatter] and weight.data.shape == (4,)
+    zero = weight.forward() == 0
+    train_a_little(model)
+    assert (weight.forward()[zero] == 0).all()
+    prune([weight], 0.7)  # pruning what is shared already: still exact, and frozen to the same layout
+    assert np.count_nonzero(weight.forward()) == kept_count(48, 0.7)
+    weight.freeze()
+    assert [type(p) for p in weight.parametrizations] == [Codebook, Scatter]
+
+
+def test_schedules_end_where_they_should_and_never_rise():
+    for schedule in (geometric, cubic):
+        densities = schedule(0.05, 6)
+        assert len(densities) == 6 and densities[-1] == pytest.approx(0.05)
+        assert sorted(densities, reverse=True) == densities
+    assert geometric(0.25, 2)[0] == pytest.approx(0.5)
+    assert cubic(0.0, 2)[0] == pytest.approx(0.125)
+
+
+def test_twenty_percent_a_round_gives_the_known_densities():
+    percents = [round(100 * d, 1) for d in geometric(0.8**15, 15)]
+    assert percents == [80.0, 64.0, 51.2, 41.0, 32.8, 26.2, 21.0, 16.8, 13.4, 10.7, 8.6, 6.9, 5.5, 4.4, 3.5]
+
+
+def test_iterative_pruning_retrains_after_each_round():
+    model, seen = network(), []
+
+    def retrain():
+        seen.append(sum(int((magnitudes(p) > 0).sum()) for p in model.weights()))
+
+    assert list(prune_iteratively(model.weights(), [0.5, 0.2], retrain)) == [0.5, 0.2]
+    assert seen == [51, 21]
+
+
+def test_dead_units_go_with_their_incoming_weights_and_biases_and_outputs_stay():
+    model = network()
+    x = train_a_little(model)
+    first, second, third = model.weights()
+    mask = np.ones((3, 5), bool)
+    mask[:, [1, 4]] = False
+    apply_mask(third, mask)
+    mask = np.ones((5, 8), bool)
+    mask[[0, 2, 3], 6] = False  # unit 6 now leads only to units 1 and 4, which are dead: it must go too
+    apply_mask(second, mask)
+    before = model(x) if not model.train(False) else None
+    assert prune_dead_units(model) == 3
+    assert np.array_equal(before, model(x))
+    assert not second.forward()[[1, 4]].any() and not first.forward()[6].any()
+    assert model.layers[2].bias.forward()[[1, 4]].tolist() == [0, 0] and model.layers[0].bias.forward()[6] == 0
+    assert np.count_nonzero(first.forward()) == 7 * 6
+
+
+def test_dead_units_are_found_through_convolution_and_flatten():
+    rng = np.random.default_rng(0)
+    model = Sequential([Conv2d(1, 3, 3, rng=rng), ReLU(), MaxPool2d(), Flatten(), Linear(3 * 9, 4, rng=rng)])
+    mask = np.ones((4, 27), bool)
+    mask[:, 9:18] = False
+    apply_mask(model.weights()[1], mask)
+    model.train(False)
+    x = rng.normal(size=(2, 1, 8, 8))
+    before = model(x)
+    assert prune_dead_units(model) == 1 and np.array_equal(before, model(x))
+    assert not model.weights()[0].forward()[1].any()
