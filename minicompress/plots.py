@@ -39,7 +39,8 @@ def use_style() -> None:
         from matplotlib_inline.config import InlineBackend
     except ImportError:
         return
-    InlineBackend.instance().print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Software": None}}
+    settings: Any = {"bbox_inches": "tight", "metadata": {"Software": None}}
+    InlineBackend.instance().print_figure_kwargs = settings
 
 
 @contextlib.contextmanager
@@ -69,15 +70,15 @@ def weight_histogram(ax: Axes, weights: np.ndarray, bins: int = 50, most_stems: 
     w = as_array(weights, "weights").ravel()
     kept = w[w != 0]
     values, counts = np.unique(kept, return_counts=True)
-    title = f"{kept.size:,} weights" if kept.size == w.size else f"{kept.size:,} weights, {w.size - kept.size:,} zeros"
+    title = f"{kept.size:,} weights"
     if len(values) <= most_stems < w.size:
         ax.vlines(values, 0, counts, color=BLUE)
         ax.plot(values, counts, "o", color=BLUE, markersize=4)
-        title += f"\n{len(values)} different"
+        title += f", {len(values)} values"
     else:
         ax.hist(kept, bins, color=BLUE, histtype="stepfilled")
     ax.set(xlabel="weight", ylabel="count", ylim=(0, None))
-    ax.set_title(title)
+    ax.set_title(title if kept.size == w.size else f"{title}\n{w.size - kept.size:,} zeros")
 
 
 def pictures(x: np.ndarray, side: int) -> np.ndarray:
@@ -102,7 +103,7 @@ def masks(ax: Axes, mask: np.ndarray, side: int, count: int = 40, columns: int =
     """The `count` rows of mask (n, side²) that keep most, as pictures in their order: kept is dark, removed white."""
     images = pictures(np.asarray(mask) != 0, side)
     first = np.sort(np.argsort(-images.sum((1, 2)), kind="stable")[:count])
-    tiles = mosaic(images[first], columns)
+    tiles = np.pad(mosaic(images[first], columns), ((1, 0), (1, 0)), constant_values=np.nan)
     ax.imshow(tiles, mpl.colormaps["gray_r"].with_extremes(bad="#b8c4cc"), vmin=0, vmax=1, interpolation="nearest")
     ax.set_axis_off()
     ax.set_title(f"{len(first)} of {len(images)} units: kept dark, removed white")
@@ -111,7 +112,7 @@ def masks(ax: Axes, mask: np.ndarray, side: int, count: int = 40, columns: int =
 def pixel_use(ax: Axes, mask: np.ndarray, side: int) -> None:
     """How many rows of mask (n, side²) keep each pixel, as one picture with its scale."""
     image = ax.imshow(pictures(np.asarray(mask) != 0, side).sum(0), "Blues", vmin=0, interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
+    ax.set_axis_off()
     ax.set_title("units that see a pixel")
     ax.figure.colorbar(image, ax=ax, shrink=0.8)
 
@@ -140,12 +141,11 @@ def digits_with_predictions(ax: Axes, x: np.ndarray, labels: np.ndarray, predict
     ax.imshow(mosaic(pictures(x, side), columns, (down, right)), interpolation="nearest")
     for i, (label, prediction) in enumerate(zip(labels, predictions, strict=True)):
         top, left = i // columns * (side + down) - 0.5, i % columns * (side + right) - 0.5
-        wrong = label != prediction
-        ax.add_patch(Rectangle((left, top), side, side, fill=False, color=VERMILION if wrong else "#b0b0b0",
-                               linewidth=2 if wrong else 0.5))
-        ax.text(left + side / 2, top + side + side / 12, f"{label} read as {prediction}" if wrong else prediction,
-                ha="center", va="top", fontsize=7, color=VERMILION if wrong else "black",
-                weight="bold" if wrong else "normal")
+        text, color, weight, width = str(prediction), "black", "normal", 0.5
+        if label != prediction:
+            text, color, weight, width = f"{label} read as {prediction}", VERMILION, "bold", 2
+        ax.add_patch(Rectangle((left, top), side, side, fill=False, clip_on=False, color=color, linewidth=width))
+        ax.text(left + side / 2, top + 1.08 * side, text, ha="center", va="top", fontsize=7, color=color, weight=weight)
     ax.set_axis_off()
 
 
@@ -159,7 +159,8 @@ def ratios(axes: Sequence[Axes], stages: Sequence[Any]) -> None:
     axes[1].axvline(values[0], color="#808080", linestyle="--", linewidth=1)
     axes[1].plot(values, places, "o", color=VERMILION)
     for place, value in zip(places, values, strict=True):
-        axes[1].annotate(f"{value:.2f}", (value, place), xytext=(6, 0), textcoords="offset points", va="center")
+        axes[1].annotate(f"{value:.2f}", (value, place), xytext=(6, 0), textcoords="offset points", va="center",
+                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
     axes[1].set(xlabel="test error (%)", xlim=(0, 1.25 * max(*values, 0.1)))
     axes[1].set_yticks(places, [""] * len(stages))
     for ax in axes:

@@ -38,15 +38,14 @@ h1 { font-size: 1.6rem; line-height: 1.2; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; }
 .result { font-size: 1.15rem; }
 figure { margin: 1rem 0; }
-figcaption, caption { color: var(--quiet); font-size: 0.9rem; text-align: left; }
-caption { padding-bottom: 0.4rem; }
+figcaption { padding-top: 0.4rem; color: var(--quiet); font-size: 0.9rem; }
 .scroll { overflow-x: auto; }
 .card { background: #fff; border: 1px solid var(--line); border-radius: 4px; padding: 0.5rem; }
 img { display: block; width: 100%; min-width: 34rem; height: auto; }
-table { border-collapse: collapse; font: 0.82rem/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.6rem 0.25rem 0; border-bottom: 1px solid var(--line); text-align: right;
-         white-space: nowrap; font-weight: normal; }
-th:first-child { text-align: left; }
+table { width: 100%; border-collapse: collapse; font: 0.82rem/1.4 system-ui, sans-serif; }
+th, td { padding: 0.25rem 0 0.25rem 0.9rem; border-bottom: 1px solid var(--line); text-align: right;
+         white-space: nowrap; font-weight: normal; font-variant-numeric: tabular-nums; }
+th:first-child { text-align: left; padding-left: 0; }
 thead th { color: var(--quiet); vertical-align: bottom; }
 tbody tr:last-child > * { font-weight: bold; }
 pre { padding: 0.7rem 1rem; border: 1px solid var(--line); border-radius: 4px; font-size: 0.85rem; }
@@ -89,7 +88,7 @@ def write(path: str | os.PathLike[str], *, title: str, ledger: Ledger, records: 
             "Every byte of the file": parts_figure(parts),
             "Test images and what the network reads in them": digits_figure(x, labels, predict(final, x).argmax(1)),
             "Loading the file": f'<pre class="scroll"><code>{escape(LOAD.format(shape=shape))}</code></pre>',
-            "Facts": "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>\n" for k, v in facts.items()) + "</dl>",
+            "Facts": "<dl>\n" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(facts[k])}</dd>\n" for k in facts) + "</dl>",
         }
     body = [f"<section>\n{heading and f'<h2>{heading}</h2>'}\n{text}\n</section>" for heading, text in sections.items()
             if text]
@@ -99,8 +98,8 @@ def write(path: str | os.PathLike[str], *, title: str, ledger: Ledger, records: 
 def result(ledger: Ledger) -> str:
     """The one sentence for somebody who reads no further."""
     first, last = ledger.stages[0], ledger.stages[-1]
-    return (f"A network of {first.weights:,} weights became a file of {last.bytes:,} bytes, {last.ratio:.1f} times smaller "
-            f"than the {first.bytes:,} bytes before, at a test error of {percent(last.error)} instead of "
+    return (f"A network of {first.weights:,} weights became a file of {last.bytes:,} bytes, {last.ratio:.1f} times "
+            f"smaller than the {first.bytes:,} bytes before, at a test error of {percent(last.error)} instead of "
             f"{percent(first.error)}.")
 
 
@@ -113,16 +112,18 @@ def ledger_table(ledger: Ledger, images: int) -> str:
                  f"{s.ratio:.1f}", f"{s.seconds:.1f}"]
         rows.append(f'<tr><th scope="row">{escape(s.name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n')
     head = "".join(f'<th scope="col">{name}</th>' for name in header)
-    return f"""<div class="scroll" tabindex="0" role="region" aria-label="Ledger">
+    return f"""<figure>
+<div class="scroll" tabindex="0" role="region" aria-label="Ledger">
 <table>
-<caption>Error on {images:,} test images, of which one is {percent(1 / images)}. Trained: numbers that an optimizer moves.
-MACs: multiply-accumulates for one image. Bytes: the network's file at that stage. Ratio: the first file over this one.
-</caption>
 <thead><tr>{head}</tr></thead>
 <tbody>
 {"".join(rows)}</tbody>
 </table>
 </div>
+<figcaption>Error: on {images:,} test images, where one image is {percent(1 / images)}. Trained: numbers that an
+optimizer moves. MACs: multiply-accumulates for one image. Bytes: the network's file at that stage. Ratio: the first
+file over this one.</figcaption>
+</figure>
 """
 
 
@@ -150,8 +151,8 @@ def training_figure(records: Sequence[Record]) -> str:
         return ""
     figure, first, last = Figure((7, 2.6)), records[0], records[-1]
     plots.training_curve(figure.subplots(1, 2), records)
-    return picture(figure, f"Two curves over {last.epoch} epochs. The loss goes from {first.loss:.3g} to {last.loss:.3g}, the "
-                   f"validation error from {percent(first.error)} to {percent(last.error)}.",
+    return picture(figure, f"Two curves over {last.epoch} epochs. The loss goes from {first.loss:.3g} to "
+                   f"{last.loss:.3g}, the validation error from {percent(first.error)} to {percent(last.error)}.",
                    "Loss on the training images and error on the validation images after each epoch.")
 
 
@@ -161,38 +162,40 @@ def weights_figure(*stages: Layer) -> str:
     nodes = dict(stages[0].walk())
     paths = [path.removesuffix(".weight") for path, node in nodes.items() if any(node is row[0] for row in rows)]
     figure = Figure((7, 0.3 + 1.9 * len(rows)))
-    axes = figure.subplots(len(rows), len(stages), sharex="row", squeeze=False)
+    axes = figure.subplots(len(rows), len(stages), sharex=True, squeeze=False)
     for line, row, path in zip(axes, rows, paths, strict=True):
         for ax, weight in zip(line, row, strict=True):
             plots.weight_histogram(ax, weight.forward())
-            ax.label_outer(remove_inner_ticks=False)
+            ax.set(xlabel="", ylabel="")
+            ax.title.set_size(9)
         line[0].set_ylabel(f"{nodes[path]!r}\ncount")
     for ax, name in zip(axes[0], ("dense", "pruned", "shared"), strict=True):
-        ax.set_title(f"{name}\n{ax.get_title()}")
+        ax.set_title(f"{name}\n{ax.get_title()}", fontsize=9)
+    figure.supxlabel("weight", fontsize=10)
     return picture(figure, "Histograms of the weights of each layer: dense, pruned, and shared by a few numbers.",
-                   "Left: all weights. Middle: pruning takes out the small ones, so a gap opens around zero. Right: each "
-                   "layer keeps a few numbers, and a stem shows how many weights share one. Biases are not shown.")
+                   "Left: all weights. Middle: pruning takes out the small ones, so a gap opens around zero. Right: "
+                   "each layer keeps a few numbers; a stem shows how many weights share one. Biases are not shown.")
 
 
 def masks_figure(final: Layer) -> str:
     weight = final.weights()[0].forward()
-    side = math.isqrt(weight[0].size) if weight.ndim == 2 else weight.shape[-1]
-    if weight[0].size % side**2 or weight.ndim == 4 and weight.shape[2] != side:
+    side = weight.shape[-1] if weight.ndim == 4 else math.isqrt(weight[0].size)
+    if weight.shape[2:] != (side, side) and weight[0].size != side**2:
         return ""
-    figure = Figure((7, 2.9))
+    figure = Figure((7, 2.3))
     left, right = figure.subplots(1, 2, width_ratios=[2.6, 1])
     plots.masks(left, weight, side)
     plots.pixel_use(right, weight, side)
-    return picture(figure, f"Small pictures of {side} by {side} pixels: the weights that the units of the first layer kept.",
-                   "Left: the units of the first layer that keep the most weights, each as a picture of its inputs. Right: "
-                   "how many units kept a weight for each pixel.")
+    return picture(figure, f"Pictures of {side} by {side} pixels: the weights that units of the first layer kept.",
+                   "Left: the units of the first layer that keep the most weights, each as a picture of its inputs. "
+                   "Right: how many units kept a weight for each pixel.")
 
 
 def parts_figure(parts: Sequence[Part]) -> str:
     figure = Figure((7, 0.7 + 0.2 * min(len(parts), 25)))
     plots.file_parts(figure.subplots(), parts)
     total, largest = sum(part.bytes for part in parts), max(parts, key=lambda part: part.bytes)
-    return picture(figure, f"Bars of the bytes of each part; the largest is {largest.name} with {largest.bytes:,} bytes.",
+    return picture(figure, f"Bars of the bytes of each part; the largest is {largest.name} with {largest.bytes:,}.",
                    f"The file's {total:,} bytes by what they are for, and the code that was chosen for them.")
 
 
@@ -202,8 +205,8 @@ def digits_figure(x: np.ndarray, labels: np.ndarray, predictions: np.ndarray, mo
         return ""
     wrong, right = np.flatnonzero(predictions != labels), np.flatnonzero(predictions == labels)
     chosen = np.concatenate([wrong[:20], right])[:most]
-    figure = Figure((7, 0.2 + 0.82 * math.ceil(len(chosen) / 10)))
+    figure = Figure((7, 0.82 * math.ceil(len(chosen) / 10)))
     plots.digits_with_predictions(figure.subplots(), x[chosen], labels[chosen], predictions[chosen])
-    texts = [f"{label} read as {prediction}" for label, prediction in zip(labels[wrong], predictions[wrong], strict=True)]
-    return picture(figure, f"Test images. Misread: {', '.join(texts[:20]) or 'none of them'}.",
-                   f"Of {len(x):,} test images, {len(wrong):,} are misread; the first {len(wrong[:20])} of them are framed.")
+    misread = ", ".join(f"{labels[i]} read as {predictions[i]}" for i in wrong[:20])
+    return picture(figure, f"Some test images. Misread: {misread or 'none'}.",
+                   f"{len(wrong):,} of {len(x):,} test images are misread. Framed here: {len(wrong[:20])} of them.")

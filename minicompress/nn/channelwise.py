@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RangeError, ShapeError
-from ..inputs import as_integer, as_number
+from ..inputs import as_array, as_integer, as_number
 from .grid import GRID, to_grid
 from .layers import Layer
 from .parameter import Parameter
@@ -40,6 +40,10 @@ class Gate(Layer):
         x, g = self.recall()
         self.gate.backward((dy * x).sum((0, 2, 3)[: x.ndim - 1]))
         return dy * g
+
+    def validate(self) -> None:
+        if len(self.gate.shape) != 1:
+            raise ShapeError(f"a gate has shape {self.gate.shape}; allowed: (C,).")
 
 
 class BatchNorm(Layer):
@@ -89,6 +93,8 @@ class BatchNorm(Layer):
         return factor * (dy - per_channel(dshift / n, dy) - normal * per_channel(dscale / n, dy))
 
     def validate(self) -> None:
+        self.mean, self.variance = as_array(self.mean, "mean"), as_array(self.variance, "variance")
+        as_number(self.momentum, "momentum", 0, below=1), as_number(self.grid, "grid", 0)
         sizes = {self.scale.shape, self.shift.shape, self.mean.shape, self.variance.shape}
         if len(sizes) > 1 or len(self.mean.shape) != 1:
             raise ShapeError(f"a batch norm's arrays have shapes {sorted(sizes)}; allowed: (C,) for all four.")

@@ -70,14 +70,17 @@ class Conv2d(Layer):
         p, q = self.padding
         groups = self.group_count(len(W))
         check_images(self, x, (W.shape[2] - 2 * p, W.shape[3] - 2 * q), self.stride, W.shape[1] * groups)
+        b = None if self.bias is None else self.bias.forward()
+        if b is not None and len(b) != len(W):
+            self.validate()
         padded = kernels.pad(kernels.batch_last(x), self.padding)
         if groups == len(W) > 1 and W.shape[1] == 1:
             y, kept = kernels.depthwise(padded, W, self.stride), padded
         else:
             y, kept = kernels.convolve(padded, W, self.stride, groups)
         self.save(kept, W, padded.shape)
-        if self.bias is not None:
-            y += self.bias.forward()[:, None, None, None]
+        if b is not None:
+            y += b[:, None, None, None]
         return y.transpose(3, 0, 1, 2)
 
     def learn(self, dy: np.ndarray) -> None:
@@ -107,6 +110,9 @@ class Conv2d(Layer):
             raise ShapeError(f"a convolution has weight {shape} and bias {self.bias and self.bias.shape}; "
                              f"allowed: (O, C / groups, k, k) and (O,).")
         as_pair(self.stride, "stride", 1), as_pair(self.padding, "padding", 0)
+        if 0 in shape or max(self.stride) >= 2**16 or any(p > k for p, k in zip(self.padding, shape[2:], strict=True)):
+            raise RangeError(f"a convolution with weight {shape} has stride {self.stride} and padding {self.padding}; "
+                             f"allowed: no empty weight, stride < {2**16}, padding ≤ k.")
         if self.groups != "channels" and not isinstance(self.groups, int):
             raise DTypeError(f"groups is {self.groups!r}; allowed: an integer or 'channels'.")
         if shape[0] % self.group_count(shape[0]) or (self.groups == "channels" and shape[1] != 1):

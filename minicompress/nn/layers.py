@@ -103,10 +103,13 @@ class Linear(Layer):
         if x.ndim != 2 or x.shape[1] != W.shape[1]:
             hint = "x[None] for one sample" if x.ndim < 2 else "images become rows by Flatten() or .reshape(len(x), -1)"
             raise ShapeError(f"{self!r} got x of shape {x.shape}; allowed: (N, {W.shape[1]}). Hint: {hint}.")
+        b = None if self.bias is None else self.bias.forward()
+        if b is not None and len(b) != len(W):
+            self.validate()
         self.save(x, W)
         yT = W @ x.T
-        if self.bias is not None:
-            yT += self.bias.forward()[:, None]
+        if b is not None:
+            yT += b[:, None]
         return yT.T
 
     def learn(self, dy: np.ndarray) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..inputs import as_array
+from ..errors import DTypeError, ShapeError
+from ..inputs import as_array, check_finite
 from .node import Node
 
 
@@ -39,6 +39,9 @@ class Parametrization(Node):
 
     def renew(self) -> None:
         """A step is over: a random map draws anew at its next forward, and not before."""
+
+    def reset(self) -> None:
+        self.renew()  # or what an evaluation drew would be used by the next step, which no checkpoint could know
 
     def freeze(self, data: np.ndarray, keep: np.ndarray | None) -> Frozen:
         """What a finished model stores in place of this map, which reads `data` and of whose weights `keep` are needed.
@@ -145,7 +148,12 @@ class Parameter(Node):
         self.become(numbers, chain)
 
     def validate(self) -> None:
-        self.become(self.data, self.parametrizations)
+        if self.data.dtype not in (np.float32, np.float64):
+            raise DTypeError(f"the data of a parameter are {self.data.dtype}; allowed: float32, float64.")
+        check_finite(self.data, "data")
+        chained_shape(self.data.shape, self.parametrizations)
+        self.data = np.require(self.data, requirements="O")  # copied where it belongs to an optimizer, now stale
+        self.grad, self.fresh = np.zeros_like(self.data), True
 
 
 def chained_shape(shape: tuple[int, ...], parametrizations: list[Parametrization]) -> tuple[int, ...]:

@@ -148,7 +148,7 @@ class _Run:
         losses = [*(r.loss for r in self.done), total / len(x)]
         if len(losses) == 5 and np.ptp(losses) <= 1e-3 * np.max(losses):
             warnings.warn("the loss has hardly changed in 5 epochs: are all units dead, or all weights equal?",
-                          stacklevel=2)
+                          stacklevel=3)
         return losses[-1]
 
     def explain(self, value: float, step: int) -> str:

@@ -3,7 +3,7 @@
 | codec | arrays | bytes |
 |---|---|---|
 | raw | any | its own dtype, little-endian |
-| constant | any with one value | that value once |
+| constant | any with one value | that value once, without the zeros in front |
 | single, half | float64, float32 | each number in 4 or 2 bytes, where that is exact |
 | nonzero | floats with zeros | a mask, then the rest by the best codec |
 | bits, gaps | masks | one bit each; Huffman-coded distances (masks.py) |
@@ -49,11 +49,13 @@ def decode_raw(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.
 
 def encode_constant(a: np.ndarray) -> bytes | None:
     bits = bit_patterns(a)
-    return encode_raw(a.ravel()[:1]) if a.size and (bits == bits[0]).all() else None
+    return encode_raw(a.ravel()[:1]).lstrip(b"\0") if a.size and (bits == bits[0]).all() else None
 
 
 def decode_constant(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    return np.broadcast_to(decode_raw(data, dtype, ()), shape)
+    if data[:1] == b"\0":
+        raise FormatError("a number is written with leading zeros.")
+    return np.broadcast_to(decode_raw(memoryview(bytes(data).rjust(dtype.itemsize, b"\0")), dtype, ()), shape)
 
 
 def narrow(to: type) -> tuple[Encoder, Decoder]:

@@ -153,8 +153,8 @@ class Checkpoint:
         if not os.path.lexists(self.path):
             return None
         state = load(self.path, self.max_weights)
-        if not isinstance(state, dict):
-            raise FormatError(f"{self.path} holds a {type(state).__name__}; allowed: the state of a training.")
+        if not isinstance(state, dict) or "fingerprint" not in state:
+            raise FormatError(f"{self.path} is not a checkpoint: it holds a {type(state).__name__} that no training saved.")
         return state
 
     def save(self, state: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ def encode_bits(a: np.ndarray) -> bytes | None:
 
 
 def decode_bits(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    if dtype != bool:
+    if dtype.kind != "b":
         raise FormatError(f"a mask is announced as {dtype}.")
     return unpack(data, 1, math.prod(shape), np.dtype(np.uint8)).view(bool).reshape(shape)
 
@@ -41,6 +41,8 @@ def encode_gaps(a: np.ndarray) -> bytes | None:
             symbols = gap_symbols(gaps, bound)
             lead = bytes([(2 * value + by_columns) * len(BOUNDS) + i]) + varint(len(symbols))
             candidates.append(lead + encode_symbols(symbols, bound + 1))
+            if bound > gaps.max(initial=0):
+                break  # a larger bound gives the same symbols
     return min(candidates, key=len)
 
 
@@ -57,7 +59,7 @@ def decode_gaps(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np
     kind, i = divmod(reader.byte(), len(BOUNDS))
     value, by_columns = divmod(kind, 2)
     count = reader.varint()
-    if dtype != bool or value > 1 or by_columns > (len(shape) > 1) or count > size:
+    if dtype.kind != "b" or value > 1 or by_columns > (len(shape) > 1) or count > size:
         raise FormatError("the relative index of a mask does not fit its shape.")
     mask, position, survivor = np.full(size, not value), -1, np.ones(1, bool)
     for symbols in decode_symbols(reader, count, BOUNDS[i] + 1):

@@ -1,0 +1,27 @@
+"""A notebook starts in the right kernel, on one thread, in the course's style, or says what is wrong."""
+
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from minicompress import lesson
+from minicompress.errors import StateError
+
+
+def test_begin_limits_threads_and_sets_the_style():
+    with mpl.rc_context():
+        lesson.begin()
+        assert not mpl.rcParams["axes.spines.top"]
+    assert all(pool["num_threads"] == 1 for pool in threadpool_info())
+
+
+@pytest.mark.parametrize(("module", "name", "value"), [
+    (sys, "version_info", (3, 9, 1)), (np, "__version__", "1.26.4"),
+])
+def test_an_old_kernel_is_named(module, name, value, monkeypatch):
+    monkeypatch.setattr(module, name, value)
+    with pytest.raises(StateError, match="this kernel runs Python"):
+        lesson.begin()
