@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, RangeError, ShapeError
+from ..errors import RangeError, ShapeError
 from ..inputs import as_integer
 from . import kernels
 from .kernels import Pair
@@ -27,7 +27,7 @@ def check_images(layer: Layer, x: np.ndarray, kernel: Pair, stride: Pair = (1, 1
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{layer!r} got x of shape {x.shape}; allowed: (N, {channels or 'C'}, H, W), channels before "
                          f"height, width. Hint: x.transpose(0, 3, 1, 2) for channels last, x[:, None] for grey images.")
-    H, W = ((n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, stride, strict=True))
+    H, W = (x.shape[2] - kernel[0]) // stride[0] + 1, (x.shape[3] - kernel[1]) // stride[1] + 1
     if H < 1 or W < 1:
         raise ShapeError(f"{layer!r} got images of {x.shape[2]} x {x.shape[3]}, its output would be {H} x {W}; "
                          f"allowed: at least {kernel[0]} x {kernel[1]}. Hint: padding, or a smaller kernel.")
@@ -38,7 +38,7 @@ class Conv2d(Layer):
 
     H' = (H + 2 padding - k) // stride + 1. Kernel, stride and padding: an integer or a pair. groups: an integer, or
     "channels" for a depthwise convolution, whose number of groups follows the input.
-    saved: what depends on the weights' layout (columns, or the padded input), W, and the padded input's shape.
+    saved: what the weights meet (the patches; for a depthwise one the padded input), W, and the padded input's shape.
     Raises ShapeError for an input that does not fit, RangeError for sizes out of range.
     """
 
@@ -52,7 +52,8 @@ class Conv2d(Layer):
                  padding: int | Pair = 0, groups: int | str = 1, bias: bool = True, dtype: Any = np.float64) -> None:
         n_in, n_out = as_integer(n_in, "n_in", 1), as_integer(n_out, "n_out", 1)
         ki, kj = as_pair(kernel, "kernel", 1)
-        self.stride, self.padding, self.groups = as_pair(stride, "stride", 1), as_pair(padding, "padding", 0), groups
+        self.stride, self.padding = as_pair(stride, "stride", 1), as_pair(padding, "padding", 0)
+        self.groups = groups if groups == "channels" else as_integer(groups, "groups", 1)
         count = self.group_count(n_out)
         if n_in % count or n_out % count or (groups == "channels" and n_in != n_out):
             raise RangeError(f"groups is {groups!r} for {n_in} channels in and {n_out} out; allowed: a divisor of "
@@ -63,7 +64,11 @@ class Conv2d(Layer):
 
     def group_count(self, n_out: int) -> int:
         """The number of groups in a layer with that many outputs."""
-        return n_out if self.groups == "channels" else as_integer(self.groups, "groups", 1)
+        return n_out if self.groups == "channels" else int(self.groups)
+
+    def is_depthwise(self, W: np.ndarray) -> bool:
+        """Whether each output reads one channel of its own: then shifted products are faster than patches."""
+        return self.group_count(len(W)) == len(W) > 1 == W.shape[1]
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         W = self.weight.forward()
@@ -74,7 +79,7 @@ class Conv2d(Layer):
         if b is not None and len(b) != len(W):
             self.validate()
         padded = kernels.pad(kernels.batch_last(x), self.padding)
-        if groups == len(W) > 1 and W.shape[1] == 1:
+        if self.is_depthwise(W):
             y, kept = kernels.depthwise(padded, W, self.stride), padded
         else:
             y, kept = kernels.convolve(padded, W, self.stride, groups)
@@ -86,19 +91,20 @@ class Conv2d(Layer):
     def learn(self, dy: np.ndarray) -> None:
         kept, W, _ = self.recall()
         d = kernels.batch_last(dy)
-        if kept.ndim == 4:
+        if self.is_depthwise(W):
             dW = kernels.depthwise_back(d, kept, W, self.stride)
         else:
-            dW = kernels.convolve_back(d, W, kept, self.group_count(len(W)))
+            dW = kernels.convolve_back(d, W, kept)
         self.weight.backward(dW)
         if self.bias is not None:
-            self.bias.backward(d.reshape(len(d), -1).sum(1))
+            d = d.reshape(len(d), -1)
+            self.bias.backward(d @ np.ones(d.shape[1], d.dtype))
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self.learn(dy)
-        kept, W, (C, H, V, N) = self.saved
+        _, W, (C, H, V, N) = self.saved
         d, (p, q) = kernels.batch_last(dy), self.padding
-        if kept.ndim == 4:
+        if self.is_depthwise(W):
             dx = kernels.depthwise_input(d, W, (C, H, V, N), self.stride)
         else:
             dx = kernels.convolve_input(d, W, (C, H, V, N), self.stride, self.group_count(len(W)))
@@ -113,8 +119,8 @@ class Conv2d(Layer):
         if 0 in shape or max(self.stride) >= 2**16 or any(p > k for p, k in zip(self.padding, shape[2:], strict=True)):
             raise RangeError(f"a convolution with weight {shape} has stride {self.stride} and padding {self.padding}; "
                              f"allowed: no empty weight, stride < {2**16}, padding ≤ k.")
-        if self.groups != "channels" and not isinstance(self.groups, int):
-            raise DTypeError(f"groups is {self.groups!r}; allowed: an integer or 'channels'.")
+        if self.groups != "channels":
+            as_integer(self.groups, "groups", 1)
         if shape[0] % self.group_count(shape[0]) or (self.groups == "channels" and shape[1] != 1):
             raise ShapeError(f"a convolution with groups {self.groups!r} has weight {shape}; allowed: groups divides "
                              f"O, and one channel each where groups is 'channels'.")

@@ -2,12 +2,12 @@
 
     W[o] ⋆ x  means  y[o, h, v, n] = Σ_cij W[o, c, i, j] x[c, s h + i, t v + j, n],   stride (s, t)
 
-which is a matrix product once the patches of x stand side by side as columns (Chellapilla et al. 2006). Columns are
-made for one row of y at a time, (C k k, W' N), which fits in the cache; all rows are one batched product.
+which is a matrix product once the patches of x stand side by side as columns (Chellapilla et al. 2006). With k copies
+of x, shifted by 0 .. k - 1 columns, and row after row in memory, the patches of one row of y are k neighbouring rows: a
+view, not another k copies. All rows of y are one batched product.
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 Pair = tuple[int, int]
 
@@ -28,57 +28,74 @@ def pad(x: np.ndarray, padding: Pair) -> np.ndarray:
     return padded
 
 
-def columns(x: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
-    """cols[h, (c, i, j), (v, n)] = x[c, s h + i, t v + j, n]      x (C, H, W, N)   cols (H', C k k, W' N)"""
+def columns(x: np.ndarray, k: int, stride: int, groups: int) -> np.ndarray:
+    """cols[g, h, (c, j), (v, n)] = x[g C' + c, h, stride v + j, n]      x (C, H, W, N)   cols (groups, H, C' k, W' N)
+
+    for j < k and the C' = C / groups channels of group g.
+    """
     (C, H, W, N), (c, h, v, n) = x.shape, x.strides
-    (ki, kj), (s, t) = kernel, stride
-    H, W = (H - ki) // s + 1, (W - kj) // t + 1
-    patches = as_strided(x, (H, C, ki, kj, W, N), (s * h, c, h, v, t * v, n), writeable=False)
-    return patches.reshape(H, C * ki * kj, W * N)
+    C, W = C // groups, (W - k) // stride + 1
+    shifted = np.ndarray((groups, H, C, k, W, N), x.dtype, x, 0, (C * c, h, c, v, stride * v, n))  # a view, checked
+    return np.ascontiguousarray(shifted).reshape(groups, H, C * k, W * N)
 
 
-def uncolumns(dcols: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> np.ndarray:
-    """The transpose of `columns`: each entry is added where it was read.      dcols (H', C k k, W' N)   dx: shape"""
-    (ki, kj), (s, t) = kernel, stride
-    C, H, N = shape[0], len(dcols), shape[3]
-    d = dcols.reshape(H, C, ki, kj, -1, N)
-    W = d.shape[4]
-    dx = np.zeros(shape, dcols.dtype)
-    for i in range(ki):
-        for j in range(kj):
-            dx[:, i : i + s * H : s, j : j + t * W : t] += d[:, :, i, j].transpose(1, 0, 2, 3)
-    return dx
+def patches(cols: np.ndarray, k: int, stride: int) -> np.ndarray:
+    """p[g, h, (i, c, j)] = cols[g, stride h + i, (c, j)] for i < k, a view      p (groups, H', k C' k, W' N)"""
+    (G, H, R, M), item = cols.shape, cols.itemsize  # strides of axes of length 1 may be anything, so not cols.strides
+    row = R * M * item
+    return np.ndarray((G, (H - k) // stride + 1, k * R, M), cols.dtype, cols, 0, (H * row, stride * row, M * item, item))
+
+
+def uncolumns(dcols: np.ndarray, shape: tuple[int, ...], k: int, stride: int) -> np.ndarray:
+    """The transpose of `columns`: each entry is added where it was read.      dcols like cols   dx: shape"""
+    (C, H, W, N), G = shape, len(dcols)
+    d = dcols.reshape(G, H, C // G, k, -1, N).swapaxes(1, 2)
+    dx = np.zeros((G, C // G, H, W, N), dcols.dtype)
+    for j in range(k):
+        dx[:, :, :, j : j + stride * d.shape[4] : stride] += d[:, :, :, j]
+    return dx.reshape(shape)
+
+
+def weight_rows(W: np.ndarray, groups: int) -> np.ndarray:
+    """(groups, O / groups, k C' k): the weights of each output in the order of the patches."""
+    return W.transpose(0, 2, 1, 3).reshape(groups, len(W) // groups, -1)
+
+
+def output_rows(y: np.ndarray, groups: int) -> np.ndarray:
+    """y (O, H', W', N) as (groups, H', O / groups, W' N), a view."""
+    O, H, W, N = y.shape
+    return y.reshape(groups, O // groups, H, W * N).swapaxes(1, 2)
 
 
 def convolve(x: np.ndarray, W: np.ndarray, stride: Pair, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """y = W ⋆ x      x (C, H, V, N)   W (O, C / groups, k, k)   y (O, H', V', N), and the columns
+    """y = W ⋆ x      x (C, H, V, N)   W (O, C / groups, k, k)   y (O, H', V', N), and the patches
 
     Group g of the outputs reads group g of the channels:  y[g] = W[g] ⋆ x[g].
     """
     O, _, ki, kj = W.shape
     N = x.shape[3]
-    cols = columns(x, (ki, kj), stride)
-    H, _, VN = cols.shape
-    y = np.empty((O, H, VN // N, N), x.dtype)
-    rows = y.reshape(groups, O // groups, H, VN).transpose(2, 0, 1, 3)
-    np.matmul(W.reshape(groups, O // groups, -1), cols.reshape(H, groups, -1, VN), out=rows)
-    return y, cols
+    p = patches(columns(x, kj, stride[1], groups), ki, stride[0])
+    y = np.empty((O, p.shape[1], p.shape[3] // N, N), x.dtype)
+    np.matmul(weight_rows(W, groups)[:, None], p, out=output_rows(y, groups))
+    return y, p
 
 
-def convolve_back(dy: np.ndarray, W: np.ndarray, cols: np.ndarray, groups: int) -> np.ndarray:
-    """dW[o, c, i, j] = Σ_hvn dy[o, h, v, n] x[c, s h + i, t v + j, n]      dy (O, H', V', N)   dW like W"""
-    H, _, VN = cols.shape
-    rows = dy.reshape(groups, len(dy) // groups, H, VN).transpose(2, 0, 1, 3)
-    dW: np.ndarray = (cols.reshape(H, groups, -1, VN) @ rows.mT).sum(0).mT
-    return dW.reshape(W.shape)
+def convolve_back(dy: np.ndarray, W: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """dW[o, c, i, j] = Σ_hvn dy[o, h, v, n] x[c, s h + i, t v + j, n]      dy (O, H', V', N)   p: the patches of x"""
+    O, C, ki, kj = W.shape
+    dW = (p @ output_rows(dy, len(p)).mT).sum(1).mT
+    return dW.reshape(O, ki, C, kj).transpose(0, 2, 1, 3)
 
 
 def convolve_input(dy: np.ndarray, W: np.ndarray, shape: tuple[int, ...], stride: Pair, groups: int) -> np.ndarray:
     """dx[c, s h + i, t v + j, n] = Σ_o dy[o, h, v, n] W[o, c, i, j]      dy (O, H', V', N)   dx: shape"""
-    O, H, V, N = dy.shape
-    rows = dy.reshape(groups, O // groups, H, V * N).transpose(2, 0, 1, 3)
-    dcols = W.reshape(groups, O // groups, -1).mT @ rows
-    return uncolumns(dcols.reshape(H, -1, V * N), shape, W.shape[2:], stride)
+    _, C, ki, kj = W.shape
+    rows, WT = output_rows(dy, groups), weight_rows(W, groups).mT
+    dcols = np.zeros((groups, shape[1], C * kj, rows.shape[3]), dy.dtype)
+    for h in range(rows.shape[1]):  # a row's patches fit in the cache
+        i = stride[0] * h
+        dcols[:, i : i + ki] += (WT @ rows[:, h]).reshape(groups, ki, C * kj, -1)
+    return uncolumns(dcols, shape, kj, stride[1])
 
 
 def taps(x: np.ndarray, kernel: Pair, stride: Pair, size: Pair) -> list[tuple[int, int, np.ndarray]]:

@@ -153,7 +153,7 @@ class Parameter(Node):
         check_finite(self.data, "data")
         chained_shape(self.data.shape, self.parametrizations)
         self.data = np.require(self.data, requirements="O")  # copied where it belongs to an optimizer, now stale
-        self.grad, self.fresh = np.zeros_like(self.data), True
+        self.grad, self.fresh = np.zeros(self.data.shape, self.data.dtype), True
 
 
 def chained_shape(shape: tuple[int, ...], parametrizations: list[Parametrization]) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ def decode_raw(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.
     size = math.prod(shape) * dtype.itemsize
     if len(data) != size:
         raise FormatError(f"{len(data)} bytes came for an array of {size} bytes.")
-    if dtype == bool and np.frombuffer(data, np.uint8).max(initial=0) > 1:
+    if dtype.kind == "b" and np.frombuffer(data, np.uint8).max(initial=0) > 1:
         raise FormatError("a byte of a mask is neither 0 nor 1.")
     return np.frombuffer(data, dtype.newbyteorder("<")).reshape(shape)
 
@@ -111,7 +111,7 @@ CODEC_NAMES = list(CODECS)  # the order is part of the format: a codec's number 
 
 
 def encode(a: np.ndarray) -> bytes:
-    """The shortest encoding of an array, led by the number of its codec; of equally short ones the first in the table."""
+    """The shortest encoding of an array, led by the number of its codec; of equals the first in the table."""
     coded = ((i, code(a)) for i, (code, _) in enumerate(CODECS.values()))
     return min((bytes([i]) + data for i, data in coded if data is not None), key=len)
 

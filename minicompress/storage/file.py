@@ -2,9 +2,9 @@
 
     "MCZ", version (1 byte) | structure: length, bytes, CRC-32 | arrays: length, bytes, CRC-32
 
-Saving is lossless: a model comes back equal bit for bit, and saving it again gives the same file. A number that half or
-single precision can hold takes 2 or 4 bytes, so what shall be stored so is rounded in the model first (`round_to`), before
-its error is measured. A file is data only: loading runs no constructor, no code and no pickle from it.
+Saving is lossless: a model comes back equal bit for bit, and saving it again gives the same file. A number that half
+or single precision can hold takes 2 or 4 bytes; what shall be stored so is rounded in the model first (`round_to`),
+before its error is measured. A file is data only: loading runs no constructor, no code and no pickle from it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def round_to(model: Node, precision: str) -> None:
     """
     dtype = {"half": np.float16, "single": np.float32}[as_choice(precision, "precision", ["half", "single"])]
     arrays = [a for a in model.state().values() if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-    for a in arrays:
-        if a.size and np.abs(a).max() > np.finfo(dtype).max:
-            raise RangeError(f"{np.abs(a).max():g} does not fit {precision} precision; allowed: ≤ {np.finfo(dtype).max}.")
+    largest, limit = max((np.abs(a).max(initial=0) for a in arrays), default=0.0), np.finfo(dtype).max
+    if largest > limit:
+        raise RangeError(f"{largest:g} does not fit {precision} precision; allowed: ≤ {limit}.")
     for a in arrays:
         a[...] = a.astype(dtype)
 
@@ -154,7 +154,7 @@ class Checkpoint:
             return None
         state = load(self.path, self.max_weights)
         if not isinstance(state, dict) or "fingerprint" not in state:
-            raise FormatError(f"{self.path} is not a checkpoint: it holds a {type(state).__name__} that no training saved.")
+            raise FormatError(f"{self.path} is not a checkpoint; allowed: what a training saved. Hint: another path.")
         return state
 
     def save(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Unsigned integers as bytes, such as the codes of a codebook: in as many bits as the largest needs, or by Huffman's code.
+"""Unsigned integers as bytes, such as a codebook's codes: in as many bits as the largest needs, or by Huffman's code.
 
 Both work through long arrays piece by piece, so that what they need beside the result stays small, however few bytes
 announce however many numbers.

@@ -46,17 +46,21 @@ NUMBERS = {kind: number for number, kind in KINDS.items()}
 
 
 def build(kind: type[nn.Node], values: list[Any]) -> nn.Node:
-    """A node from the values of its fields, without its constructor.   Raises FormatError for a value of a wrong type."""
-    node, hints = kind.__new__(kind), field_hints(kind)
-    for name, value in zip(kind.fields(), values, strict=True):
-        if not fits(value, hints[name]):
-            raise FormatError(f"the {name} of a {kind.__name__} is a {type(value).__name__}; allowed: {hints[name]}.")
+    """A node from the values of its fields, without its constructor.   Raises FormatError for a wrong type."""
+    node = kind.__new__(kind)
+    for (name, hint), value in zip(typed_fields(kind).items(), values, strict=True):
+        if not fits(value, hint):
+            raise FormatError(f"the {name} of a {kind.__name__} is a {type(value).__name__}; allowed: {hint}.")
         setattr(node, name, value)
     node.validate()
     return node
 
 
-field_hints = functools.cache(typing.get_type_hints)
+@functools.cache
+def typed_fields(kind: type[nn.Node]) -> dict[str, Any]:
+    """The fields of a kind in their order, with the types they are annotated with."""
+    hints = typing.get_type_hints(kind)
+    return {name: hints[name] for name in kind.fields()}
 
 
 def fits(value: Any, hint: Any) -> bool:

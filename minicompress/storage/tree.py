@@ -1,8 +1,8 @@
 """A model as a tree: nodes, lists, numbers and arrays as one stream of bytes, and back.
 
-A value is one byte that tells what follows, then its content; a node is its kind's number and its fields in their order.
-A node or generator that stands in several places is written once and then referred to, so tied weights stay tied. Of an
-array the tree holds dtype, shape and the length of its bytes; the bytes themselves follow in a second section.
+A value is one byte that tells what follows, then its content; a node is its kind's number, then its fields in their
+order. A node or generator that stands in several places is written once and then referred to: tied weights stay tied.
+Of an array the tree holds dtype, shape and the length of its bytes; the bytes themselves follow in a second section.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 from ..errors import FormatError, LimitError, StorageError
 from ..nn import Node
 from . import codecs
-from .kinds import KINDS, NUMBERS, build
+from .kinds import KINDS, NUMBERS, build, typed_fields
 from .varint import Reader, varint
 
 NONE, TRUE, FALSE, INTEGER, NEGATIVE, FLOAT, TEXT, LIST, TUPLE, DICT, ARRAY, GENERATOR, AGAIN = range(13)
 NODE = 64  # NODE + number of the kind
 DTYPES = [np.dtype(t) for t in ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")]
 MAX_DEPTH, MAX_VALUES, MAX_AXES, MAX_PATH = 64, 100_000, 8, 1000
+HEAVY = 9  # by so much an array or generator counts more than another value, because it takes more memory and time
 
 
 class Writer:
@@ -83,7 +84,7 @@ class Writer:
                 raise StorageError(f"a {type(value).__name__} has no number in storage/kinds.py; allowed: "
                                    f"{', '.join(sorted(kind.__name__ for kind in NUMBERS))}.")
             self.structure.append(NODE + NUMBERS[type(value)])
-            for name in value.fields():
+            for name in typed_fields(type(value)):
                 self.write(getattr(value, name), depth + 1)
         else:
             state = value.bit_generator.state
@@ -119,10 +120,11 @@ class TreeReader:
         return value
 
     def count(self, values: int, weights: int, level: int, path: str) -> None:
-        """Raise LimitError where what is about to be read makes the model too large. What is shared counts each time."""
+        """Raise LimitError where what is read next makes the model too large. What is shared counts each time."""
         self.values, self.weights, self.levels = self.values + values, self.weights + weights, max(self.levels, level)
         if self.levels > MAX_DEPTH or self.values > MAX_VALUES or len(path) > MAX_PATH:
-            raise LimitError(f"the file has more than {MAX_DEPTH} levels, {MAX_VALUES} values or {MAX_PATH} letters in a name.")
+            raise LimitError(f"the file has more than {MAX_DEPTH} levels, {MAX_VALUES} values or {MAX_PATH} letters "
+                             f"in a name.")
         if self.weights > self.max_weights:
             raise LimitError(f"the file announces {self.weights} numbers or more; allowed: {self.max_weights}. "
                              f"Hint: max_weights, if the memory suffices.")
@@ -172,7 +174,7 @@ class TreeReader:
         place, values, weights, levels = len(self.seen), self.values, self.weights, self.levels
         self.seen.append(None)  # not to be referred to before it is complete
         self.levels = depth
-        value = self.read_generator() if tag == GENERATOR else self.read_node(tag - NODE, path, depth)
+        value = self.read_generator(path) if tag == GENERATOR else self.read_node(tag - NODE, path, depth)
         self.seen[place] = Shared(value, self.values - values + 1, self.weights - weights, self.levels - depth)
         self.levels = max(self.levels, levels)
         return value
@@ -181,9 +183,10 @@ class TreeReader:
         if number not in KINDS:
             raise FormatError(f"a node of the unknown kind {number}.")
         kind = KINDS[number]
-        return build(kind, [self.read(f"{path}.{name}", depth + 1) for name in kind.fields()])
+        return build(kind, [self.read(f"{path}.{name}", depth + 1) for name in typed_fields(kind)])
 
-    def read_generator(self) -> np.random.Generator:
+    def read_generator(self, path: str) -> np.random.Generator:
+        self.count(HEAVY, 0, 0, path)
         state, inc, has, word = (self.structure.varint(bits) for bits in (128, 128, 1, 32))
         if inc % 2 == 0:
             raise FormatError("the increment of a generator is even; allowed: odd.")
@@ -198,7 +201,7 @@ class TreeReader:
         if number >= len(DTYPES) or axes > MAX_AXES:
             raise FormatError(f"an array of the unknown dtype {number} with {axes} axes.")
         shape, length = tuple(reader.varint() for _ in range(axes)), reader.varint()
-        self.count(0, max(math.prod(shape), *shape, 1), 0, path)
+        self.count(HEAVY, max(math.prod(shape), *shape, 1), 0, path)
         data = self.arrays.take(length)
         a = codecs.decode(data, DTYPES[number], shape)
         if self.parts is not None:

@@ -54,9 +54,9 @@ def same(got: np.ndarray, expected: np.ndarray) -> None:
 @settings(max_examples=60)
 def test_convolution(p: Problem) -> None:
     y, dW, dx = plain(p)
-    got, cols = kernels.convolve(p.x, p.W, p.stride, p.groups)
+    got, patches = kernels.convolve(p.x, p.W, p.stride, p.groups)
     same(got, y)
-    same(kernels.convolve_back(p.dy, p.W, cols, p.groups), dW)
+    same(kernels.convolve_back(p.dy, p.W, patches), dW)
     same(kernels.convolve_input(p.dy, p.W, p.x.shape, p.stride, p.groups), dx)
 
 
@@ -81,16 +81,18 @@ def test_convolution_is_scipys_correlation(p: Problem) -> None:
 
 @given(problems())
 @settings(max_examples=30)
-def test_columns_and_their_transpose(p: Problem) -> None:
-    """⟨columns(x), d⟩ = ⟨x, uncolumns(d)⟩"""
-    kernel = p.W.shape[2:]
-    cols = kernels.columns(p.x, kernel, p.stride)
-    for h, v in np.ndindex(p.dy.shape[1:3]):
-        i, j, N = p.stride[0] * h, p.stride[1] * v, p.x.shape[3]
-        patch = p.x[:, i : i + kernel[0], j : j + kernel[1]].reshape(-1, N)
-        np.testing.assert_array_equal(cols[h, :, v * N : (v + 1) * N], patch)
+def test_patches_and_the_transpose_of_columns(p: Problem) -> None:
+    """A column of the patches is what the kernel meets at one place; ⟨columns(x), d⟩ = ⟨x, uncolumns(d)⟩."""
+    (ki, kj), (s, t), N = p.W.shape[2:], p.stride, p.x.shape[3]
+    cols = kernels.columns(p.x, kj, t, p.groups)
+    patches = kernels.patches(cols, ki, s)
+    for g, h, v in np.ndindex(p.groups, *p.dy.shape[1:3]):
+        group = np.split(p.x, p.groups)[g]
+        place = group[:, s * h : s * h + ki, t * v : t * v + kj].swapaxes(0, 1).reshape(-1, N)
+        np.testing.assert_array_equal(patches[g, h, :, v * N : (v + 1) * N], place)
+    assert np.shares_memory(cols, patches)
     d = np.random.default_rng(0).uniform(-1, 1, cols.shape)
-    back = kernels.uncolumns(d, p.x.shape, kernel, p.stride)
+    back = kernels.uncolumns(d, p.x.shape, kj, t)
     np.testing.assert_allclose((cols * d).sum(), (p.x * back).sum(), rtol=1e-10, atol=1e-10)
 
 

@@ -164,7 +164,9 @@ def test_a_frozen_trunk_does_not_move() -> None:
 
 def test_a_parameter_given_twice_moves_once() -> None:
     p = nn.Parameter(np.ones(2))
-    np.testing.assert_allclose(run(nn.SGD([p, p], 0.1), p, np.ones((1, 2))), [0.9, 0.9])
+    optimizer = nn.SGD([p, p], 0.1)
+    assert optimizer.parameters == [p]
+    np.testing.assert_allclose(run(optimizer, p, np.ones((1, 2))), [0.9, 0.9])
 
 
 def test_what_an_optimizer_refuses() -> None:

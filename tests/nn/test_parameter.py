@@ -41,13 +41,20 @@ class Squared(nn.Parametrization):
         return np.clip(data, -1, 1)
 
 
-class OfTwo(nn.Parametrization):
-    """w = x      x (2,)"""
+class Twice(nn.Parametrization):
+    """w = (x, x),   dx = dw's first half + its second      x (n,)   w (2 n,)"""
+
+    def forward(self, data: np.ndarray) -> np.ndarray:
+        return np.concatenate([data, data])
+
+    def backward(self, dw: np.ndarray) -> np.ndarray:
+        first, second = np.split(dw, 2)
+        return first + second
 
     def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        if shape != (2,):
-            raise ShapeError(f"{shape} is not (2,)")
-        return shape
+        if len(shape) != 1:
+            raise ShapeError(f"{shape} is not (n,)")
+        return (2 * shape[0],)
 
 
 class Coin(nn.Parametrization):
@@ -77,6 +84,15 @@ def test_maps_apply_from_left_to_right_and_back() -> None:
     p.backward(np.array([1.0, 10.0]))
     np.testing.assert_array_equal(p.grad, [2 * 1 * 3, 2 * 2 * 3 * 10])
     np.testing.assert_array_equal(nn.Parameter([1.0, 2.0], [Scaled(3), Squared()]).forward(), [9, 36])
+
+
+def test_maps_may_change_the_shape() -> None:
+    for maps in ([Squared(), Twice()], [Twice(), Squared()]):
+        p = nn.Parameter([1.0, 2.0], maps)
+        assert p.shape == (4,)
+        np.testing.assert_array_equal(p.forward(), [1, 4, 1, 4])
+        p.backward(np.array([1.0, 10, 100, 1000]))
+        np.testing.assert_array_equal(p.grad, [2 * 101, 4 * 1010])
 
 
 def test_without_maps_the_weight_is_the_data_itself() -> None:
@@ -147,7 +163,7 @@ def test_become_refuses_what_does_not_fit_and_changes_nothing() -> None:
     p = nn.Parameter([1.0, 2.0], [Scaled(2)])
     before, maps = p.data, p.parametrizations
     with pytest.raises(ShapeError):
-        p.become(np.ones(3), [Scaled(1), OfTwo()])
+        p.become(np.ones((3, 1)), [Scaled(1), Twice()])
     with pytest.raises(NonFiniteError):
         p.become([1.0, np.nan])
     assert p.data is before
