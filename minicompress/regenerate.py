@@ -40,16 +40,28 @@ def execute(path: Path) -> None:
 
 
 def clean(notebook: Any) -> None:
-    """Fixed cell ids, no metadata but tags, one stream output for each run of prints."""
+    """Fixed cell ids, no metadata but tags, neighbouring prints joined: what a second run would write again."""
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                          "language_info": {"name": "python"}}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i:02d}"
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        for output in cell.get("outputs", []):
-            if "metadata" in output:
-                output.metadata = {}
+        if cell.cell_type == "code":
+            cell.outputs = join_streams(cell.outputs)
+
+
+def join_streams(outputs: list[Any]) -> list[Any]:
+    """Outputs without metadata, and what was printed in several pieces in one."""
+    joined: list[Any] = []
+    for output in outputs:
+        if "metadata" in output:
+            output.metadata = {}
+        if joined and output.output_type == "stream" and output.name == joined[-1].get("name"):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def verdicts(path: Path) -> list[list[str]]:

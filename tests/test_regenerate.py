@@ -1,0 +1,56 @@
+"""A regenerated notebook is the same each time, and its verdicts end in the table of claims."""
+
+import nbformat
+import pytest
+
+from minicompress.errors import DataUnavailable
+from minicompress.regenerate import claims, course, join_streams, regenerate, verdicts
+
+CELLS = [
+    "import sys\nprint('one')\nsys.stdout.flush()\nprint('two')",
+    "from minicompress.verdict import exact, show, verdict\nrows = [exact('a claim that is long', True, '1 = 1'),\n"
+    "        verdict('short', [1.0, 1.5, 2.0, 1.2, 1.1])]\nshow(rows)",
+]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("notebooks", "lectures"):
+        (tmp_path / name).mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A title"),
+                                               *map(nbformat.v4.new_code_cell, CELLS)])
+    notebook.cells[1].metadata = {"tags": ["kept"], "collapsed": True}
+    nbformat.write(notebook, tmp_path / "notebooks" / "00_small.ipynb")
+    return tmp_path
+
+
+def test_a_second_run_leaves_no_difference_and_claims_are_gathered(root):
+    path = root / "notebooks" / "00_small.ipynb"
+    assert regenerate([], root) == [path] and regenerate(["01"], root) == []
+    first = path.read_text(encoding="utf-8")
+    regenerate(["00"], root)
+    assert path.read_text(encoding="utf-8") == first
+    notebook = nbformat.read(path, as_version=4)
+    assert [cell.id for cell in notebook.cells] == ["cell-00", "cell-01", "cell-02"]
+    assert notebook.cells[1].metadata == {"tags": ["kept"]} and "version" not in notebook.metadata.language_info
+    assert [o.text for o in notebook.cells[1].outputs] == ["one\ntwo\n"]
+    assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2]
+    assert verdicts(path) == [["a claim that is long", "1 = 1", "REPRODUCED"],
+                              ["short", "+1.4 ± 0.5 points, 5 seeds", "REPRODUCED"]]
+    text = (root / "lectures" / "claims.md").read_text(encoding="utf-8")
+    assert text == claims(root) and "## 00_small" in text and "a claim that is long  1 = 1" in text
+
+
+def test_outputs_that_are_no_streams_stay_apart():
+    def stream(name, text):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    picture = nbformat.v4.new_output("display_data", data={"text/plain": "x"}, metadata={"width": 3})
+    joined = join_streams([stream("stdout", "a"), stream("stdout", "b"), picture, stream("stdout", "c"),
+                           stream("stderr", "d")])
+    assert [o.get("text") for o in joined] == ["ab", None, "c", "d"] and joined[1].metadata == {}
+
+
+def test_without_a_checkout_the_message_says_what_to_do(tmp_path):
+    with pytest.raises(DataUnavailable, match="editable install"):
+        course(tmp_path)
