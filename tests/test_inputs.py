@@ -74,7 +74,7 @@ def test_a_memory_mapped_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("x", [
     np.array([1j]), np.array(["a"]), np.array([None]), np.array([{}]), "text", None, {1: 2}, Tensor(), iter([1.0]),
     np.array(["2020-01-01"], "M8"), ["a", "b"], [1.0, None],
-], ids=repr)
+], ids=lambda x: f"{type(x).__name__} {getattr(x, 'dtype', '')}")
 def test_what_is_not_a_real_number_is_refused(x: Any) -> None:
     with pytest.raises(DTypeError, match=r"^pixels .*; allowed: .* Hint: "):
         inputs.as_array(x, "pixels")

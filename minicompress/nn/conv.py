@@ -61,6 +61,7 @@ class Conv2d(Layer):
         per_group = n_in // count
         self.weight = Parameter(uniform_init((n_out, per_group, ki, kj), per_group * ki * kj, rng, dtype))
         self.bias = Parameter(np.zeros(n_out, dtype)) if bias else None
+        self.validate()
 
     def group_count(self, n_out: int) -> int:
         """The number of groups in a layer with that many outputs."""
@@ -78,7 +79,7 @@ class Conv2d(Layer):
         b = None if self.bias is None else self.bias.forward()
         if b is not None and len(b) != len(W):
             self.validate()
-        padded = kernels.pad(kernels.batch_last(x), self.padding)
+        padded = kernels.pad(x.transpose(1, 2, 3, 0), self.padding)
         if self.is_depthwise(W):
             y, kept = kernels.depthwise(padded, W, self.stride), padded
         else:
@@ -103,9 +104,11 @@ class Conv2d(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self.learn(dy)
         _, W, (C, H, V, N) = self.saved
-        d, (p, q) = kernels.batch_last(dy), self.padding
+        d, (p, q), (ki, kj) = kernels.batch_last(dy), self.padding, W.shape[2:]
         if self.is_depthwise(W):
             dx = kernels.depthwise_input(d, W, (C, H, V, N), self.stride)
+        elif self.stride == (1, 1) and ki // 2 <= p < ki and kj // 2 <= q < kj:  # y is at least as large as x
+            return kernels.convolve_input_same(d, W, self.padding, self.group_count(len(W))).transpose(3, 0, 1, 2)
         else:
             dx = kernels.convolve_input(d, W, (C, H, V, N), self.stride, self.group_count(len(W)))
         return dx[:, p : H - p, q : V - q].transpose(3, 0, 1, 2)
@@ -116,9 +119,10 @@ class Conv2d(Layer):
             raise ShapeError(f"a convolution has weight {shape} and bias {self.bias and self.bias.shape}; "
                              f"allowed: (O, C / groups, k, k) and (O,).")
         as_pair(self.stride, "stride", 1), as_pair(self.padding, "padding", 0)
-        if 0 in shape or max(self.stride) >= 2**16 or any(p > k for p, k in zip(self.padding, shape[2:], strict=True)):
+        wide = any(p > 2 * k for p, k in zip(self.padding, shape[2:], strict=True))
+        if 0 in shape or max(self.stride) >= 2**16 or wide:
             raise RangeError(f"a convolution with weight {shape} has stride {self.stride} and padding {self.padding}; "
-                             f"allowed: no empty weight, stride < {2**16}, padding ≤ k.")
+                             f"allowed: no empty weight, stride < {2**16}, padding ≤ 2 k.")
         if self.groups != "channels":
             as_integer(self.groups, "groups", 1)
         if shape[0] % self.group_count(shape[0]) or (self.groups == "channels" and shape[1] != 1):

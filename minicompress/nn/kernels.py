@@ -18,10 +18,10 @@ def batch_last(x: np.ndarray) -> np.ndarray:
 
 
 def pad(x: np.ndarray, padding: Pair) -> np.ndarray:
-    """x (C, H, W, N) with p rows and q columns of zeros on each side: (C, H + 2p, W + 2q, N)."""
+    """x (C, H, W, N) with p rows and q columns of zeros on each side: (C, H + 2p, W + 2q, N), contiguous."""
     p, q = padding
     if not p and not q:
-        return x
+        return np.ascontiguousarray(x)
     C, H, W, N = x.shape
     padded = np.zeros((C, H + 2 * p, W + 2 * q, N), x.dtype)
     padded[:, p : p + H, q : q + W] = x
@@ -42,8 +42,8 @@ def columns(x: np.ndarray, k: int, stride: int, groups: int) -> np.ndarray:
 def patches(cols: np.ndarray, k: int, stride: int) -> np.ndarray:
     """p[g, h, (i, c, j)] = cols[g, stride h + i, (c, j)] for i < k, a view      p (groups, H', k C' k, W' N)"""
     (G, H, R, M), item = cols.shape, cols.itemsize  # strides of axes of length 1 may be anything, so not cols.strides
-    row = R * M * item
-    return np.ndarray((G, (H - k) // stride + 1, k * R, M), cols.dtype, cols, 0, (H * row, stride * row, M * item, item))
+    row, shape = R * M * item, (G, (H - k) // stride + 1, k * R, M)
+    return np.ndarray(shape, cols.dtype, cols, 0, (H * row, stride * row, M * item, item))
 
 
 def uncolumns(dcols: np.ndarray, shape: tuple[int, ...], k: int, stride: int) -> np.ndarray:
@@ -98,6 +98,16 @@ def convolve_input(dy: np.ndarray, W: np.ndarray, shape: tuple[int, ...], stride
     return uncolumns(dcols, shape, kj, stride[1])
 
 
+def convolve_input_same(dy: np.ndarray, W: np.ndarray, padding: Pair, groups: int) -> np.ndarray:
+    """The same for stride 1, without the rows and columns that were padded: dy ⋆ W, flipped and transposed
+
+    dy (O, H', V', N)   dx (C, H, V, N). Where H ≤ H' it is faster than convolve_input, otherwise slower.
+    """
+    (O, C, ki, kj), (p, q) = W.shape, padding
+    flipped = W[:, :, ::-1, ::-1].reshape(groups, O // groups, C, ki, kj).swapaxes(1, 2)
+    return convolve(pad(dy, (ki - 1 - p, kj - 1 - q)), flipped.reshape(groups * C, -1, ki, kj), (1, 1), groups)[0]
+
+
 def taps(x: np.ndarray, kernel: Pair, stride: Pair, size: Pair) -> list[tuple[int, int, np.ndarray]]:
     """(i, j, the part of x that kernel entry (i, j) meets), each a view of shape (C, H', W', N) for size (H', W')."""
     (ki, kj), (s, t), (H, W) = kernel, stride, size
@@ -142,12 +152,15 @@ def max_axis(x: np.ndarray, axis: int, k: int, stride: int) -> np.ndarray:
 def max_axis_input(dy: np.ndarray, x: np.ndarray, y: np.ndarray, axis: int, k: int, stride: int) -> np.ndarray:
     """dy handed to the first i that reached the maximum.      dy, y: the pooled shape   x, dx: the shape before"""
     dx = np.zeros(x.shape, dy.dtype)
-    parts, dparts = windows(x, axis, k, stride), windows(dx, axis, k, stride)
-    for part, dpart in zip(parts[:-1], dparts[:-1], strict=True):
-        won = dy * (part == y)
-        dpart += won
-        dy = dy - won
-    dparts[-1] += dy
+    (*parts, _), (*dparts, last) = windows(x, axis, k, stride), windows(dx, axis, k, stride)
+    apart = 1 < k <= stride  # no entry is in two windows: gradients are written where they belong
+    for part, dpart in zip(parts, dparts, strict=True):
+        won = np.multiply(dy, part == y, out=dpart if apart else None)
+        dy = np.subtract(dy, won, out=last if apart else None)
+        if not apart:
+            dpart += won
+    if not apart:
+        last += dy
     return dx
 
 

@@ -6,6 +6,7 @@ are therefore sums of pairs. A penalty is a function over parameters that adds i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -45,10 +46,9 @@ def cross_entropy(z: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     answers = np.arange(N), as_labels(target, N, C)
     dz = np.exp(z - z.max(1, keepdims=True))
     total = dz.sum(1)
-    right = dz[answers]
-    with np.errstate(divide="ignore"):
-        value = np.log(total).sum() - np.log(right).sum()
-    if not np.isfinite(value):  # a probability of zero in this precision: take the logarithm before rounding
+    with np.errstate(divide="ignore", over="ignore"):
+        value = np.log(total / dz[answers]).sum()
+    if not math.isfinite(value):  # a probability of zero in this precision: take the logarithm before rounding
         value = -log_softmax(z)[answers].sum()
     dz /= total[:, None]
     dz[answers] -= 1

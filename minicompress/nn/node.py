@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ class Node:
     training: bool = True
 
     @classmethod
+    @functools.cache
     def fields(cls) -> list[str]:
         """The names of the fields, base classes first."""
         classes = reversed(cls.__mro__)

@@ -131,7 +131,7 @@ class Parameter(Node):
 
     def freeze(self) -> None:
         """Keep only what the finished weight needs, from the outside in: a mask takes the survivors out, then what
-        stands inside it is frozen for the survivors only. The weight stays the same, bit for bit."""
+        stands inside it is frozen for the survivors only. The weight stays equal."""
         inputs = [self.data]
         for parametrization in self.parametrizations:
             inputs.append(parametrization.forward(inputs[-1]))

@@ -60,6 +60,16 @@ def test_convolution(p: Problem) -> None:
     same(kernels.convolve_input(p.dy, p.W, p.x.shape, p.stride, p.groups), dx)
 
 
+@given(problems(), st.integers(0, 2), st.integers(0, 2))
+@settings(max_examples=40)
+def test_the_input_gradient_is_a_convolution_with_flipped_weights(p: Problem, rows: int, columns: int) -> None:
+    assume(p.stride == (1, 1) and 2 * rows < p.x.shape[1] and 2 * columns < p.x.shape[2])
+    assume(rows < p.W.shape[2] and columns < p.W.shape[3])
+    H, V = p.x.shape[1] - rows, p.x.shape[2] - columns
+    expected = kernels.convolve_input(p.dy, p.W, p.x.shape, (1, 1), p.groups)[:, rows:H, columns:V]
+    same(kernels.convolve_input_same(p.dy, p.W, (rows, columns), p.groups), expected)
+
+
 @given(problems(depthwise=True))
 @settings(max_examples=60)
 def test_depthwise_convolution(p: Problem) -> None:
