@@ -118,8 +118,9 @@ def tour(name: str = "digits", *, seed: int = 0, out: str | Path = "tour", quick
     final = enter("half precision", "half")
     sha256 = write(folder, final, ledger, samples)
     result = Tour(ledger, dense, pruned, final, records, folder, sha256)
-    report.write(folder / "report.html", title=f"minicompress tour: {name}", ledger=ledger, records=records, dense=dense,
-                 pruned=pruned, final=final, parts=storage.inspect(folder / "model.mcz"), samples=samples.test,
+    report.write(folder / "report.html", title=f"minicompress tour: {name}", ledger=ledger, records=records,
+                 dense=dense, pruned=pruned, final=final, parts=storage.inspect(folder / "model.mcz"),
+                 samples=samples.test,
                  facts={"data": name, "seed": str(seed), "sha256 of model.mcz": sha256, "minicompress": __version__,
                         "NumPy": np.__version__, "Python": platform.python_version()})
     return result

@@ -34,8 +34,8 @@ def test_a_quick_tour_prints_its_table_and_files(tmp_path):
 
 
 def test_the_same_bytes_whatever_the_threads_locale_and_print_options(tmp_path):
-    shas = [run("tour", "--quick", "--out", str(tmp_path / str(i)), **environment).stdout.split()[-1] for i, environment in
-            enumerate([{"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2", "LC_ALL": "C.UTF-8"}])]
+    environments = [{"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2", "LC_ALL": "C.UTF-8"}]
+    shas = [run("tour", "--quick", cwd=tmp_path, **environment).stdout.split()[-1] for environment in environments]
     assert len(set(shas)) == 1 and len(shas[0]) == 64
 
 

@@ -151,22 +151,19 @@ class Pooling(Layer):
 class MaxPool2d(Pooling):
     """y[n, c, h, v] = max_ij x[n, c, s h + i, t v + j]      x (N, C, H, W)   y (N, C, H', W')
 
-    The larger of the columns, then the larger of the rows; the gradient goes to the first of equals in reading order.
-    saved: x, the maxima over columns, y, all with the batch last.
+    The gradient goes to the first of equals in reading order.   saved: x and y with the batch last
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         check_images(self, x, self.kernel, self.stride)
         x = x.transpose(1, 2, 3, 0)
-        wide = kernels.max_axis(x, 2, self.kernel[1], self.stride[1])
-        y = kernels.max_axis(wide, 1, self.kernel[0], self.stride[0])
-        self.save(x, wide, y)
+        y = kernels.max_pool(x, self.kernel, self.stride)
+        self.save(x, y)
         return y.transpose(3, 0, 1, 2)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x, wide, y = self.recall()
-        dwide = kernels.max_axis_input(dy.transpose(1, 2, 3, 0), wide, y, 1, self.kernel[0], self.stride[0])
-        return kernels.max_axis_input(dwide, x, wide, 2, self.kernel[1], self.stride[1]).transpose(3, 0, 1, 2)
+        x, y = self.recall()
+        return kernels.max_pool_input(dy.transpose(1, 2, 3, 0), x, y, self.kernel, self.stride).transpose(3, 0, 1, 2)
 
 
 class AvgPool2d(Pooling):
@@ -176,16 +173,14 @@ class AvgPool2d(Pooling):
         check_images(self, x, self.kernel, self.stride)
         x = x.transpose(1, 2, 3, 0)
         self.save(x.shape)
-        (ki, kj), (s, t) = self.kernel, self.stride
-        size = ((x.shape[1] - ki) // s + 1, (x.shape[2] - kj) // t + 1)
-        total = sum(part for _, _, part in kernels.taps(x, self.kernel, self.stride, size))
-        return (total * x.dtype.type(1 / (ki * kj))).transpose(3, 0, 1, 2)
+        total = sum(part for _, _, part in kernels.taps(x, self.kernel, self.stride))
+        return (total * x.dtype.type(1 / (self.kernel[0] * self.kernel[1]))).transpose(3, 0, 1, 2)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         (shape,) = self.recall()
         d = dy.transpose(1, 2, 3, 0) * dy.dtype.type(1 / (self.kernel[0] * self.kernel[1]))
         dx = np.zeros(shape, dy.dtype)
-        for _, _, part in kernels.taps(dx, self.kernel, self.stride, d.shape[1:3]):
+        for _, _, part in kernels.taps(dx, self.kernel, self.stride):
             part += d
         return dx.transpose(3, 0, 1, 2)
 

@@ -108,18 +108,18 @@ def convolve_input_same(dy: np.ndarray, W: np.ndarray, padding: Pair, groups: in
     return convolve(pad(dy, (ki - 1 - p, kj - 1 - q)), flipped.reshape(groups * C, -1, ki, kj), (1, 1), groups)[0]
 
 
-def taps(x: np.ndarray, kernel: Pair, stride: Pair, size: Pair) -> list[tuple[int, int, np.ndarray]]:
-    """(i, j, the part of x that kernel entry (i, j) meets), each a view of shape (C, H', W', N) for size (H', W')."""
-    (ki, kj), (s, t), (H, W) = kernel, stride, size
+def taps(x: np.ndarray, kernel: Pair, stride: Pair) -> list[tuple[int, int, np.ndarray]]:
+    """(i, j, the part of x that kernel entry (i, j) meets), in reading order, each a view of shape (C, H', W', N)."""
+    (ki, kj), (s, t) = kernel, stride
+    H, W = (x.shape[1] - ki) // s + 1, (x.shape[2] - kj) // t + 1
     return [(i, j, x[:, i : i + s * H : s, j : j + t * W : t]) for i in range(ki) for j in range(kj)]
 
 
 def depthwise(x: np.ndarray, W: np.ndarray, stride: Pair) -> np.ndarray:
     """y[c] = W[c] ⋆ x[c]      x (C, H, V, N)   W (C, 1, k, k)   y (C, H', V', N): one shifted product for each tap"""
-    _, _, ki, kj = W.shape
-    size = ((x.shape[1] - ki) // stride[0] + 1, (x.shape[2] - kj) // stride[1] + 1)
-    y = np.zeros((len(x), *size, x.shape[3]), x.dtype)
-    for i, j, part in taps(x, (ki, kj), stride, size):
+    parts = taps(x, W.shape[2:], stride)
+    y = np.zeros(parts[0][2].shape, x.dtype)
+    for i, j, part in parts:
         y += W[:, 0, i, j, None, None, None] * part
     return y
 
@@ -127,7 +127,7 @@ def depthwise(x: np.ndarray, W: np.ndarray, stride: Pair) -> np.ndarray:
 def depthwise_back(dy: np.ndarray, x: np.ndarray, W: np.ndarray, stride: Pair) -> np.ndarray:
     """dW[c, 0, i, j] = Σ_hvn dy[c, h, v, n] x[c, s h + i, t v + j, n]"""
     dW = np.empty_like(W)
-    for i, j, part in taps(x, W.shape[2:], stride, dy.shape[1:3]):
+    for i, j, part in taps(x, W.shape[2:], stride):
         dW[:, 0, i, j] = (dy * part).sum((1, 2, 3))
     return dW
 
@@ -135,37 +135,29 @@ def depthwise_back(dy: np.ndarray, x: np.ndarray, W: np.ndarray, stride: Pair) -
 def depthwise_input(dy: np.ndarray, W: np.ndarray, shape: tuple[int, ...], stride: Pair) -> np.ndarray:
     """dx[c, s h + i, t v + j, n] = Σ_ij dy[c, h, v, n] W[c, 0, i, j]"""
     dx = np.zeros(shape, dy.dtype)
-    for i, j, part in taps(dx, W.shape[2:], stride, dy.shape[1:3]):
+    for i, j, part in taps(dx, W.shape[2:], stride):
         part += W[:, 0, i, j, None, None, None] * dy
     return dx
 
 
-def max_axis(x: np.ndarray, axis: int, k: int, stride: int) -> np.ndarray:
-    """y[…, h, …] = max_i x[…, stride h + i, …] for i < k, along one axis of x."""
-    first, *others = windows(x, axis, k, stride)
+def max_pool(x: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
+    """y[c, h, v, n] = max_ij x[c, s h + i, t v + j, n]      x (C, H, V, N)   y (C, H', V', N)"""
+    first, *others = [part for _, _, part in taps(x, kernel, stride)]
     y = np.maximum(first, others[0]) if others else first.copy()
     for other in others[1:]:
         np.maximum(y, other, out=y)
     return y
 
 
-def max_axis_input(dy: np.ndarray, x: np.ndarray, y: np.ndarray, axis: int, k: int, stride: int) -> np.ndarray:
-    """dy handed to the first i that reached the maximum.      dy, y: the pooled shape   x, dx: the shape before"""
+def max_pool_input(dy: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
+    """dy handed to the first entry, in reading order, that reached the maximum.      dy, y (C, H', V', N)   dx like x"""
     dx = np.zeros(x.shape, dy.dtype)
-    (*parts, _), (*dparts, last) = windows(x, axis, k, stride), windows(dx, axis, k, stride)
-    apart = 1 < k <= stride  # no entry is in two windows: gradients are written where they belong
-    for part, dpart in zip(parts, dparts, strict=True):
+    (*parts, _), (*dparts, (_, _, last)) = taps(x, kernel, stride), taps(dx, kernel, stride)
+    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1]  # no entry in two windows: gradients go right there
+    for (_, _, part), (_, _, dpart) in zip(parts, dparts, strict=True):
         won = np.multiply(dy, part == y, out=dpart if apart else None)
-        dy = np.subtract(dy, won, out=last if apart else None)
         if not apart:
             dpart += won
-    if not apart:
-        last += dy
+        dy = dy - won
+    last += dy
     return dx
-
-
-def windows(x: np.ndarray, axis: int, k: int, stride: int) -> list[np.ndarray]:
-    """The k views x[…, i::stride, …] of equal length; what does not fill a window is left out."""
-    size = (x.shape[axis] - k) // stride + 1
-    lead = (slice(None),) * axis
-    return [x[(*lead, slice(i, i + stride * size, stride))] for i in range(k)]

@@ -180,7 +180,8 @@ def prune_dead_units(model: Layer) -> int:
         used = onward.reshape(len(onward), len(w), -1).any((0, 2))
         dead += int(np.count_nonzero(~used))
         if not used.all():
-            apply_mask(layer.weight, np.ones_like(w, bool) & used.reshape(-1, *(1,) * (w.ndim - 1)))
+            rows = used.reshape(-1, *(1,) * (w.ndim - 1))
+            apply_mask(layer.weight, np.broadcast_to(rows, w.shape).copy())
             if layer.bias is not None:
                 apply_mask(layer.bias, used)
     return dead

@@ -65,7 +65,7 @@ def narrow(to: type) -> tuple[Encoder, Decoder]:
         if a.dtype.kind != "f" or a.dtype.itemsize <= np.dtype(to).itemsize:
             return None
         with np.errstate(all="ignore"):
-            narrowed = a.astype(to)
+            narrowed: np.ndarray = a.astype(to)
             exact = np.array_equal(bit_patterns(narrowed.astype(a.dtype)), bit_patterns(a))
         return encode_raw(narrowed) if exact else None
 
@@ -92,7 +92,7 @@ def decode_nonzero(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) ->
     if dtype.kind != "f" or rest[:1] == bytes([CODEC_NAMES.index("nonzero")]):
         raise FormatError(f"zeros are left out of {dtype}, or twice; allowed: once, of floats.")
     a = np.zeros(shape, dtype)
-    a[mask] = view(rest, dtype, (np.count_nonzero(mask),))
+    a[mask] = view(rest, dtype, (int(np.count_nonzero(mask)),))
     return a
 
 
@@ -119,7 +119,7 @@ def encode(a: np.ndarray) -> bytes:
 def decode(data: bytes | memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """The array of the given dtype and shape.   Raises FormatError for bytes that are not one."""
     with np.errstate(all="ignore"):
-        return np.require(view(memoryview(data).toreadonly(), dtype, shape), dtype, "CW")
+        return np.require(view(memoryview(data).toreadonly(), dtype, shape), dtype, ["C", "W"])
 
 
 def view(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

@@ -43,11 +43,11 @@ def round_to(model: Node, precision: str) -> None:
 
     Raises RangeError where a number is too large for half precision, nothing changed.
     """
-    dtype = {"half": np.float16, "single": np.float32}[as_choice(precision, "precision", ["half", "single"])]
+    dtype = np.dtype({"half": "f2", "single": "f4"}[as_choice(precision, "precision", ["half", "single"])])
     arrays = [a for a in model.state().values() if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-    largest, limit = max((np.abs(a).max(initial=0) for a in arrays), default=0.0), np.finfo(dtype).max
+    largest, limit = max((float(np.abs(a).max(initial=0)) for a in arrays), default=0.0), float(np.finfo(dtype).max)
     if largest > limit:
-        raise RangeError(f"{largest:g} does not fit {precision} precision; allowed: ≤ {limit}.")
+        raise RangeError(f"{largest:g} does not fit {precision} precision; allowed: ≤ {limit:g}.")
     for a in arrays:
         a[...] = a.astype(dtype)
 

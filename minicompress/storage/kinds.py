@@ -5,7 +5,6 @@ A kind whose fields change takes a new number too, so that old files keep their 
 
 from __future__ import annotations
 
-import functools
 import types
 import typing
 from typing import Any
@@ -43,24 +42,19 @@ KINDS: dict[int, type[nn.Node]] = {
     34: Codebook,
 }
 NUMBERS = {kind: number for number, kind in KINDS.items()}
+FIELDS: dict[type[nn.Node], dict[str, Any]] = {  # in their order, with the types they are annotated with
+    kind: {name: typing.get_type_hints(kind)[name] for name in kind.fields()} for kind in NUMBERS}
 
 
 def build(kind: type[nn.Node], values: list[Any]) -> nn.Node:
     """A node from the values of its fields, without its constructor.   Raises FormatError for a wrong type."""
     node = kind.__new__(kind)
-    for (name, hint), value in zip(typed_fields(kind).items(), values, strict=True):
+    for (name, hint), value in zip(FIELDS[kind].items(), values, strict=True):
         if not fits(value, hint):
             raise FormatError(f"the {name} of a {kind.__name__} is a {type(value).__name__}; allowed: {hint}.")
         setattr(node, name, value)
     node.validate()
     return node
-
-
-@functools.cache
-def typed_fields(kind: type[nn.Node]) -> dict[str, Any]:
-    """The fields of a kind in their order, with the types they are annotated with."""
-    hints = typing.get_type_hints(kind)
-    return {name: hints[name] for name in kind.fields()}
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -1,8 +1,8 @@
 """Masks as bytes: one bit each, or the distances from one survivor to the next.
 
-The distances are the relative index of Deep Compression (Han, Mao & Dally 2016, section 2): a distance too long for the
-bound is bridged by fillers. Where most weights survive, the distances lead from one pruned weight to the next. A matrix
-is read by rows or by columns.
+The distances are the relative index of Deep Compression (Han, Mao & Dally 2016, section 2): a distance too long for
+the bound is bridged by fillers, which are zero weights there and only symbols here. Where most weights survive, the
+distances lead from one pruned weight to the next. A matrix is read by rows or by columns.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import FormatError, LimitError, StorageError
 from ..nn import Node
 from . import codecs
-from .kinds import KINDS, NUMBERS, build, typed_fields
+from .kinds import FIELDS, KINDS, NUMBERS, build
 from .varint import Reader, varint
 
 NONE, TRUE, FALSE, INTEGER, NEGATIVE, FLOAT, TEXT, LIST, TUPLE, DICT, ARRAY, GENERATOR, AGAIN = range(13)
@@ -84,7 +84,7 @@ class Writer:
                 raise StorageError(f"a {type(value).__name__} has no number in storage/kinds.py; allowed: "
                                    f"{', '.join(sorted(kind.__name__ for kind in NUMBERS))}.")
             self.structure.append(NODE + NUMBERS[type(value)])
-            for name in typed_fields(type(value)):
+            for name in FIELDS[type(value)]:
                 self.write(getattr(value, name), depth + 1)
         else:
             state = value.bit_generator.state
@@ -183,7 +183,7 @@ class TreeReader:
         if number not in KINDS:
             raise FormatError(f"a node of the unknown kind {number}.")
         kind = KINDS[number]
-        return build(kind, [self.read(f"{path}.{name}", depth + 1) for name in typed_fields(kind)])
+        return build(kind, [self.read(f"{path}.{name}", depth + 1) for name in FIELDS[kind]])
 
     def read_generator(self, path: str) -> np.random.Generator:
         self.count(HEAVY, 0, 0, path)

@@ -77,11 +77,24 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         places.append(tmp_path / "pipe")
     before = names(tmp_path)
     for place in places:
-        with pytest.raises(StorageError, match="cannot be written: .* What was there before is unchanged"):
+        with pytest.raises(StorageError, match=r"cannot be written: .* What was there before is unchanged"):
             write_bytes(place, b"new")
     assert names(tmp_path) == before
     assert (tmp_path / "file").read_bytes() == b"old"
     assert names(tmp_path / "folder") == []
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.mcz", b"old")
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="Permission denied"):
+        write_bytes(tmp_path / "a.mcz", b"new")
+    assert read_bytes(tmp_path / "a.mcz") == b"old"
+    tmp_path.chmod(0o000)
+    with pytest.raises(StorageError, match="Permission denied"):
+        read_bytes(tmp_path / "a.mcz")
+    tmp_path.chmod(0o700)
 
 
 def test_only_our_old_temporary_files_are_removed(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ RELU = nn.ReLU()
     (nn.Layer, [RELU], [None, [RELU], nn.Selector(), nn.Parameter([1.0])]),
     (nn.Parameter | None, [None, nn.Parameter([1.0])], [RELU, 0, False]),
     (list[nn.Layer], [[], [RELU, RELU]], [[None], (RELU,), RELU, None, [nn.Selector()]]),
-])  # fmt: skip
+])
 def test_fits(hint: Any, right: list, wrong: list) -> None:
     assert [fits(value, hint) for value in right] == [True] * len(right)
     assert [fits(value, hint) for value in wrong] == [False] * len(wrong)
@@ -114,7 +114,7 @@ ONE, W = nn.Parameter(np.ones(2)), nn.Parameter(np.ones((2, 1, 3, 3)))
     (nn.Conv2d, [W, ONE, (1, 1), (0, 0), 3]),
     (nn.Conv2d, [W, ONE, (1, 1), (0, 0), "all"]),
     (nn.Conv2d, [nn.Parameter(np.ones((0, 1, 3, 3))), None, (1, 1), (0, 0), 1]),
-])  # fmt: skip
+])
 def test_values_that_no_constructor_would_make_are_refused(kind: type, values: list) -> None:
     with pytest.raises(MiniCompressError):
         build(kind, values)

@@ -23,9 +23,9 @@ def mlp(dtype: type) -> nn.Layer:
 
 
 def cnn(dtype: type) -> nn.Layer:
-    return nn.Sequential([nn.Conv2d(4, 6, 3, rng=0, padding=(1, 0), dtype=dtype), nn.BatchNorm(6, dtype=dtype), nn.ReLU(),
-                          nn.MaxPool2d(2), nn.Conv2d(6, 6, 3, rng=1, stride=(1, 2), padding=1, groups="channels",
-                          bias=False, dtype=dtype), nn.Conv2d(6, 4, 1, rng=2, groups=2, dtype=dtype),
+    depthwise = nn.Conv2d(6, 6, 3, rng=1, stride=(1, 2), padding=1, groups="channels", bias=False, dtype=dtype)
+    return nn.Sequential([nn.Conv2d(4, 6, 3, rng=0, padding=(1, 0), dtype=dtype), nn.BatchNorm(6, dtype=dtype),
+                          nn.ReLU(), nn.MaxPool2d(2), depthwise, nn.Conv2d(6, 4, 1, rng=2, groups=2, dtype=dtype),
                           nn.AvgPool2d((2, 1), (1, 1)), nn.Flatten(), nn.Linear(16, 4, rng=3, dtype=dtype)])
 
 
@@ -66,7 +66,7 @@ CHAINS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, list[nn.Parametrizati
     "masked, codebook": lambda w: (w.ravel()[:4], [Masked(np.array([True, False, True, True])),
                                                    Codebook(RNG.integers(0, 4, w.shape).astype("u1"))]),
     "masked twice": lambda w: (w, [Masked(RNG.random(w.shape) < 0.7), Masked(RNG.random(w.shape) < 0.7)]),
-}  # fmt: skip
+}
 
 
 def chained(name: str) -> Callable[[type], nn.Layer]:

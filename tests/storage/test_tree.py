@@ -1,5 +1,6 @@
-"""Trees: every value a file can hold comes back, every other one is refused, and no structure is too much for the reader."""
+"""Trees: every value a file can hold comes back, every other one is refused, and no structure is too much to read."""
 
+import functools
 import struct
 from typing import Any
 
@@ -55,8 +56,7 @@ def test_round_trip(value: Any) -> None:
 
 
 def test_numbers_of_numpy_become_those_of_python() -> None:
-    back = read(*write([np.float32(0.5), np.int8(-3), np.bool_(True), np.float64(-0.0)]))
-    assert exact(back) == exact([0.5, -3, True, -0.0])
+    assert exact(read(*write([np.float32(0.5), np.int8(-3), np.bool_(True)]))) == exact([0.5, -3, True])
 
 
 def test_arrays_of_any_layout() -> None:
@@ -83,9 +83,7 @@ class Mine(nn.Layer):
 
 SELF: list = []
 SELF.append(SELF)
-DEEP: list = []
-for _ in range(MAX_DEPTH):
-    DEEP = [DEEP]
+DEEP: list = functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH), [])
 
 
 @pytest.mark.parametrize(("value", "message"), [
@@ -96,7 +94,7 @@ for _ in range(MAX_DEPTH):
     (np.array(["text"]), "array of <U4"), (np.array([None]), "array of object"), (np.zeros(2, complex), "complex128"),
     (np.zeros((1,) * 9), "9 axes"), (np.random.Generator(np.random.MT19937(0)), "MT19937"),
     (SELF, "levels"), ([DEEP], "levels"),
-])  # fmt: skip
+])
 def test_refused_by_the_writer(value: Any, message: str) -> None:
     with pytest.raises(StorageError, match=message):
         write(value)
@@ -136,7 +134,7 @@ GENERATOR = bytes([tree.GENERATOR])
     (SEQUENTIAL + RELU, "the layers of a Sequential is a ReLU"),
     (SEQUENTIAL + bytes([tree.LIST, 1, tree.NONE]), "the layers of a Sequential"),
     (SEQUENTIAL + bytes([tree.TUPLE, 1]) + RELU, "the layers of a Sequential is a tuple"),
-])  # fmt: skip
+])
 def test_refused_by_the_reader(structure: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read(structure)
@@ -164,10 +162,9 @@ def test_the_limit_of_weights_is_exact_and_adds_up() -> None:
 
 
 def test_entries_and_levels_are_limited() -> None:
-    many = bytes([tree.LIST]) + varint(10**6) + bytes([tree.NONE]) * 10**6
+    assert len(read(*write([None] * (MAX_VALUES - 1)))) == MAX_VALUES - 1
     with pytest.raises(LimitError, match="values"):
-        read(many)
-    assert len(read(bytes([tree.LIST]) + varint(MAX_VALUES - 1) + bytes([tree.NONE]) * (MAX_VALUES - 1))) == MAX_VALUES - 1
+        read(*write([None] * MAX_VALUES))
     assert read(*write(DEEP)) == DEEP
     with pytest.raises(LimitError, match="levels"):
         read(bytes([tree.LIST, 1]) * 10**5)
@@ -177,9 +174,7 @@ def test_entries_and_levels_are_limited() -> None:
 
 def test_what_is_shared_counts_wherever_it_stands() -> None:
     """Sequential(s, s) in Sequential(t, t) and so on: 30 nodes in the file, 2^30 when the network runs."""
-    model: nn.Layer = nn.ReLU()
-    for _ in range(30):
-        model = nn.Sequential([model, model])
+    model = functools.reduce(lambda inner, _: nn.Sequential([inner, inner]), range(30), nn.ReLU())
     with pytest.raises(LimitError, match="values"):
         read(*write(model))
 
@@ -217,9 +212,9 @@ def test_damaged_trees_are_an_error_or_a_value(value: Any, draw: st.DataObject) 
 
 def test_parts_name_every_array() -> None:
     parts: list = []
+    weight = "model.layers.0.weight.data"
     value = {"model": nn.Sequential([nn.Linear(2, 3, rng=0)]), "x": [np.zeros(4), np.arange(3)]}
     structure, arrays = write(value)
     TreeReader(memoryview(structure), memoryview(arrays), 100, parts).read_all()
-    assert [part[:2] for part in parts] == [("model.layers.0.weight.data", "raw"), ("model.layers.0.bias.data", "constant"),
-                                            ("x.0", "constant"), ("x.1", "raw")]
-    assert sum(size for *_, size in parts) == len(arrays)
+    assert parts == [(weight, "raw", 49), ("model.layers.0.bias.data", "constant", 1), ("x.0", "constant", 1),
+                     ("x.1", "raw", 25)]
