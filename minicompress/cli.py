@@ -16,7 +16,7 @@ from . import __version__
 from .errors import MiniCompressError
 from .table import table
 
-GOLDEN = "cecf2a1e9bd040547996828903fb174d7cb3eb20b840ef56b653613717e8b2d3"  # sha256 of model.mcz from `tour --quick --seed 0`
+GOLDEN = "cecf2a1e9bd040547996828903fb174d7cb3eb20b840ef56b653613717e8b2d3"  # model.mcz of `tour --quick --seed 0`
 
 TOUR = """Train a network on real images, prune it in rounds, share its weights, code it into a file of a few kilobytes,
 and load it back. Writes model.mcz, ledger.json (a list of stages) and report.html."""

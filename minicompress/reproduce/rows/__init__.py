@@ -1,0 +1,6 @@
+"""The rows, in the order of the table. A new one is a function and its claims in a file here, and its name below."""
+
+from ..row import Row
+from .deep_compression import LENET_5, LENET_300_100
+
+ROWS: dict[str, Row] = {row.name: row for row in (LENET_300_100, LENET_5)}
