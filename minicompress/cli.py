@@ -1,4 +1,4 @@
-"""The command `minicompress`: tour, inspect, fetch, check, regenerate."""
+"""The command `minicompress`: tour, inspect, fetch, check, reproduce, regenerate."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ GOLDEN = "cecf2a1e9bd040547996828903fb174d7cb3eb20b840ef56b653613717e8b2d3"  # m
 
 TOUR = """Train a network on real images, prune it in rounds, share its weights, code it into a file of a few kilobytes,
 and load it back. Writes model.mcz, ledger.json (a list of stages) and report.html."""
+
+ROWS = """Run the seeds of published results that are not in the results folder yet, in parallel processes, and show
+what was published, what came out here, and whether it meets the criterion. Stopped, it goes on where it was."""
 
 EPILOG = """examples:
   minicompress tour                          handwritten digits, bundled: half a minute
@@ -44,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
     fetch = commands.add_parser("fetch", help="download a data set, or say where it is")
     fetch.add_argument("name", help="mnist or fashion-mnist")
     commands.add_parser("check", help="check the environment: versions, and the golden file of a quick tour")
+    rows = commands.add_parser("reproduce", help="run published results again and compare", description=ROWS)
+    rows.add_argument("rows", nargs="*", metavar="ROW", help="names of rows (default: all)")
+    rows.add_argument("--seeds", type=int, metavar="N", help="how many seeds (default: as the row says; 0 only shows)")
+    rows.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes (default: one a core)")
+    rows.add_argument("--results", default="results", metavar="DIR", help="folder of the kept results")
+    rows.add_argument("--again", action="store_true", help="run what is there already, too")
     again = commands.add_parser("regenerate", help="run the notebooks again and store their outputs")
     again.add_argument("names", nargs="*", metavar="NN", help="the first letters of notebooks (default: all)")
     return main
@@ -95,6 +104,12 @@ def run_check(args: argparse.Namespace) -> int:
     return 0 if same else 1
 
 
+def run_reproduce(args: argparse.Namespace) -> int:
+    from .reproduce import main
+
+    return main(args.rows, seeds=args.seeds, jobs=args.jobs, folder=args.results, again=args.again)
+
+
 def run_regenerate(args: argparse.Namespace) -> int:
     try:
         from .regenerate import regenerate
@@ -109,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a named error, 130 for Ctrl-C."""
     args = parser().parse_args(arguments)
     commands = {"tour": run_tour, "inspect": run_inspect, "fetch": run_fetch, "check": run_check,
-                "regenerate": run_regenerate}
+                "reproduce": run_reproduce, "regenerate": run_regenerate}
     try:
         import scipy.linalg  # noqa: F401  (it brings a BLAS of its own, which must be there to be limited)
 

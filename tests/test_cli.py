@@ -19,7 +19,8 @@ def run(*arguments, cwd=None, **environment):
 
 def test_help_names_every_command_and_version_the_version():
     text = run("--help").stdout
-    assert all(command in text for command in ("tour", "inspect", "fetch", "check", "regenerate", "examples:"))
+    commands = ("tour", "inspect", "fetch", "check", "reproduce", "regenerate")
+    assert all(command in text for command in (*commands, "examples:"))
     assert run("--version").stdout == f"minicompress {__version__}\n"
     assert "--data" in run("tour", "--help").stdout
 
@@ -56,6 +57,7 @@ def test_inspect_accounts_for_every_byte(tmp_path):
     (["tour", "--seed", "-1"], "seed is -1"),
     (["inspect", "no-such-file.mcz"], "no-such-file.mcz"),
     (["fetch", "cifar"], "mnist"),
+    (["reproduce", "lenet-300"], "Did you mean 'lenet-300-100'?"),
 ])
 def test_mistakes_get_one_line_and_status_one(arguments, message, tmp_path):
     done = run(*arguments, cwd=tmp_path)

@@ -99,7 +99,7 @@ class Conv2d(Layer):
         self.weight.backward(dW)
         if self.bias is not None:
             d = d.reshape(len(d), -1)
-            self.bias.backward(d @ np.ones(d.shape[1], d.dtype))
+            self.bias.backward_matmul(d, np.ones(d.shape[1], d.dtype))
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self.learn(dy)

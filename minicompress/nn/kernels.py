@@ -150,7 +150,7 @@ def max_pool(x: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
 
 
 def max_pool_input(dy: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
-    """dy handed to the first entry, in reading order, that reached the maximum.      dy, y (C, H', V', N)   dx like x"""
+    """dy handed to the first entry, in reading order, that reached the maximum.      dy, y: pooled   x, dx: before"""
     dx = np.zeros(x.shape, dy.dtype)
     (*parts, _), (*dparts, (_, _, last)) = taps(x, kernel, stride), taps(dx, kernel, stride)
     apart = kernel[0] <= stride[0] and kernel[1] <= stride[1]  # no entry in two windows: gradients go right there

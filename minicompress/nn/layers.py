@@ -116,7 +116,7 @@ class Linear(Layer):
         x, _ = self.recall()
         self.weight.backward_matmul(dy.T, x)
         if self.bias is not None:
-            self.bias.backward(dy.T @ np.ones(len(dy), dy.dtype))
+            self.bias.backward_matmul(dy.T, np.ones(len(dy), dy.dtype))
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self.learn(dy)

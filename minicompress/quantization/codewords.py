@@ -14,7 +14,7 @@ from .bitstream import Fields, peek
 
 SEGMENT = 512  # symbols
 BLOCK = 2**16  # symbols encoded at once, so that they stay in the cache
-LANES, ROUNDS = 2**12, 32  # segments decoded at once, and how often before their symbols are put in order
+LANES, ROUNDS = 2**12, 16  # segments decoded at once, and how often before their symbols are put in order
 LENGTH = np.uint64(255)  # the bits of an entry that hold the length
 
 

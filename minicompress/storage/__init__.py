@@ -1,4 +1,6 @@
-"""The .mcz file: file.py (save, load, inspect), tree.py (a model as bytes), codecs.py (an array as bytes), kinds.py."""
+"""The .mcz file, from the outside in: file.py (save, load, inspect) with disk.py (written whole or not at all), tree.py
+(a model as bytes) with kinds.py (what it may hold), codecs.py (an array as bytes) with masks.py, integers.py, varint.py.
+"""
 
 from .file import Checkpoint, Part, from_bytes, inspect, load, round_to, save, to_bytes
 

@@ -66,8 +66,7 @@ def narrow(to: type) -> tuple[Encoder, Decoder]:
             return None
         with np.errstate(all="ignore"):
             narrowed: np.ndarray = a.astype(to)
-            exact = np.array_equal(bit_patterns(narrowed.astype(a.dtype)), bit_patterns(a))
-        return encode_raw(narrowed) if exact else None
+        return encode_raw(narrowed) if np.array_equal(narrowed, a) else None  # never with NaN, which equals nothing
 
     def decode(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         if dtype.kind != "f" or dtype.itemsize <= np.dtype(to).itemsize:

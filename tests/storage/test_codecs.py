@@ -141,6 +141,14 @@ def test_crafted(data: bytes, dtype: str) -> None:
         decode(data, np.dtype(dtype), (1,))
 
 
+def test_a_signaling_nan_is_a_number_like_any_other() -> None:
+    """Converting one makes the processor complain, which NumPy passes on as a warning."""
+    a = np.array([0x7F800001], "u4").view("f4")
+    assert_same(decode(encode(a), a.dtype, a.shape), a)
+    assert np.isnan(decode(b"\x02" + a.tobytes(), np.dtype("f8"), (1,)))
+    assert np.isnan(decode(b"\x04\x02\x05\x80\x02" + a.tobytes(), np.dtype("f8"), (1,)))
+
+
 def test_the_result_is_not_a_window_into_the_bytes() -> None:
     data = bytearray(encode(np.array([1.1, 2.2])))
     a = decode(data, np.dtype("f8"), (2,))
