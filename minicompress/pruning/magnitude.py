@@ -177,7 +177,7 @@ def prune_dead_units(model: Layer) -> int:
     dead = 0
     for layer, following in reversed(list(itertools.pairwise(layers))):
         w, onward = layer.weight.forward(), following.weight.forward()
-        used = onward.reshape(len(onward), len(w), -1).any((0, 2))
+        used = np.asarray(onward.reshape(len(onward), len(w), -1).any((0, 2)))
         dead += int(np.count_nonzero(~used))
         if not used.all():
             rows = used.reshape(-1, *(1,) * (w.ndim - 1))

@@ -63,8 +63,8 @@ class Codebook(Parametrization):
         return self.codes.shape
 
     def validate(self) -> None:
-        if self.codes.dtype.kind != "u":
-            raise DTypeError(f"codes are {self.codes.dtype}; allowed: unsigned integers. Hint: codes.astype('uint8').")
+        if self.codes.dtype.kind != "u" or self.codes.dtype.itemsize > 4:
+            raise DTypeError(f"codes are {self.codes.dtype}; allowed: uint8 to uint32. Hint: codes.astype('uint8').")
 
 
 def share(parameter: Parameter, k: int, init: str = "linear", *, iterations: int = 300,
