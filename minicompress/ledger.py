@@ -1,7 +1,7 @@
 """Lecture 01: what a network costs, counted on the network itself and on its file.
 
     weights   all parameters at their full shape, biases included
-    trained   the numbers that an optimizer moves; shared and pruned weights make them fewer
+    trained   the numbers that an optimizer moves; in a finished network, pruned and shared weights make them fewer
     nonzero   weights that are not zero
     macs      multiply-accumulates of one sample, in linear maps and convolutions as they run (a zero is multiplied too)
     bytes     the size of the .mcz file, from the disk
@@ -28,7 +28,7 @@ from .table import percent, table
 
 
 class Stage(NamedTuple):
-    """One row of the ledger: a network at some stage of its compression; error as a fraction."""
+    """One row of the ledger: a network at some stage of its compression; error as a fraction, seconds as told."""
 
     name: str
     error: float
@@ -75,14 +75,15 @@ def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
 
 
 def count(parameters: list[Parameter]) -> tuple[int, int, int]:
-    """(weights, trained numbers, non-zero weights) of some parameters, each counted once."""
+    """(weights, trained numbers, non-zero weights), summed over the parameters."""
     weights = [p.forward() for p in parameters]
     nonzero = sum(int(np.count_nonzero(w)) for w in weights)
     return sum(w.size for w in weights), sum(p.data.size for p in parameters), nonzero
 
 
 def finished(model: Layer, precision: str) -> Layer:
-    """A copy as a file should keep it: parameters frozen, numbers rounded to "single" or "half" precision."""
+    """A copy as a file should keep it: parameters frozen (a mask gives way to the survivors and their places), numbers
+    rounded to "single" or "half" precision."""
     model = copy.deepcopy(model)
     for parameter in model.parameters():
         parameter.freeze()
@@ -106,7 +107,7 @@ class Ledger:
         self.stages: list[Stage] = []
 
     def add(self, name: str, model: Layer, error: float, seconds: float) -> Stage:
-        """Measure a finished model and append its row."""
+        """Measure a finished model and append its row; error and seconds are the caller's."""
         size = file_bytes(model)
         ratio = (self.stages[0].bytes if self.stages else size) / size
         products = sum(layer_macs(model, self.sample).values())

@@ -2,8 +2,8 @@
 
     dense → pruned in rounds → dead units → shared weights → trained centroids → half precision and codes
 
-Each stage is measured on the test images and as a file; nothing is chosen by them. Training on the digits is in float64
-on the gradient grid: the same seed gives the same file on every machine.
+Each stage is measured on the test images and as a file; nothing is chosen by these figures. Training on the digits is
+in float64 on the gradient grid: the same seed gives the same file on every machine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .quantization.deep_compression import prune_and_share
 
 
 class Recipe(NamedTuple):
-    """How long and how fast each stage of a tour is trained: (epochs, learning rate)."""
+    """How a tour trains: stages as (epochs, learning rate), densities and L1 penalty of pruning, bits a code."""
 
     batch: int
     dense: tuple[int, float]
@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
 
 DIGITS = Recipe(50, (30, 3e-3), (0.4, 0.25, 0.16, 0.11, 0.08, 0.06, 0.05, 0.04), (15, 5e-3), 2e-5, 3, (8, 1e-3))
 MNIST = Recipe(100, (20, 2e-3), (0.4, 0.25, 0.16, 0.11, 0.08, 0.06, 0.05), (10, 2e-3), 1e-5, 4, (6, 5e-4))
-QUICK = {"dense": 6, "prune": 3, "centroids": 2}  # epochs; with half of the densities
+QUICK = {"dense": 6, "prune": 3, "centroids": 2}  # epochs; with every second density
 
 DATA: dict[str, tuple[Callable[[], Dataset], Recipe]] = {
     "digits": (data.digits, DIGITS),

@@ -1,9 +1,9 @@
 """Verdicts: what a claim is worth on our own data, computed from several seeds and never typed.
 
 The evidence for a claim is one number a seed, positive where the claim holds: a paired difference, both sides of which
-used the same seed. With its 95 % Student interval,
+used the same seed. The first line that applies to their 95 % Student interval is the verdict:
 
-    REPRODUCED       the interval lies above zero (with fewer than 5 seeds: above a margin stated beforehand)
+    REPRODUCED       the interval lies above zero, or above a margin stated beforehand (needed with 3 or 4 seeds)
     NOT REPRODUCED   it lies below zero, or within ± `empty`, a difference too small to give the claim a meaning
     INCONCLUSIVE     otherwise
 """
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 
 def interval(differences: Iterable[float]) -> tuple[float, float]:
-    """(mean, half-width) of the 95 % Student interval,  t₀.₉₇₅(n - 1) s / sqrt(n)      n ≥ 3 numbers"""
+    """(mean, half-width t₀.₉₇₅(n - 1) s / √n) of the 95 % Student interval      n ≥ 3 numbers, s: standard deviation"""
     differences = list(differences)
     if len(differences) < 3:
         raise RangeError(f"{len(differences)} seeds were given; allowed: at least 3.")

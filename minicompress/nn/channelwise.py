@@ -23,7 +23,7 @@ def per_channel(values: np.ndarray, x: np.ndarray) -> np.ndarray:
 class Gate(Layer):
     """y[n, c] = g[c] x[n, c]      x (N, C) or (N, C, H, W)   g (C,), ones at first   saved: x, g in x's shape
 
-    A gate changes nothing until it is trained or read: dg is how the loss would react to closing channel c.
+    A gate of ones changes nothing. To first order, closing channel c (g[c] = 0) would change the loss by -dg[c].
     """
 
     gate: Parameter
@@ -50,7 +50,8 @@ class BatchNorm(Layer):
     """y = γ x̂ + β,  x̂ = (x - μ) / sqrt(σ² + ε)      x (N, C) or (N, C, H, W)   γ, β (C,)
 
     μ and σ² are those of the batch in training, the running ones in evaluation; running ← momentum · running +
-    (1 - momentum) · batch, rounded to `grid` (Ioffe & Szegedy 2015, algorithms 1 and 2).   saved: x̂, γ / sqrt(σ² + ε)
+    (1 - momentum) · batch, rounded to `grid` (Ioffe & Szegedy 2015, algorithms 1 and 2, but σ² without m / (m - 1)).
+    dx = γ / sqrt(σ² + ε) · (dy - mean(dy) - x̂ mean(dy x̂)) in training.   saved: x̂, γ / sqrt(σ² + ε)
     """
 
     scale: Parameter

@@ -13,7 +13,10 @@ from .parameter import Node
 
 
 class Sequential(Layer):
-    """y = fₗ(… f₂(f₁(x)))      one layer after the other; an empty one is the identity"""
+    """y = fₗ(… f₂(f₁(x)))      one layer after the other; an empty one is the identity
+
+    learn(dy): as backward, but the first layer computes no dx.
+    """
 
     layers: list[Layer]
 

@@ -36,6 +36,8 @@ def check_images(layer: Layer, x: np.ndarray, kernel: Pair, stride: Pair = (1, 1
 class Conv2d(Layer):
     """y[n, o] = Σ_c W[o, c] ⋆ x[n, c] + b[o]      x (N, C, H, W)   W (O, C / groups, k, k)   y (N, O, H', W')
 
+    ⋆ slides the kernel over the padded image (kernels.py); with groups, c runs over the channels of o's group.
+
     H' = (H + 2 padding - k) // stride + 1. Kernel, stride and padding: an integer or a pair. groups: an integer, or
     "channels" for a depthwise convolution, whose number of groups follows the input.
     saved: what the weights meet (the patches; for a depthwise one the padded input), W, and the padded input's shape.
@@ -75,6 +77,7 @@ class Conv2d(Layer):
         W = self.weight.forward()
         p, q = self.padding
         groups = self.group_count(len(W))
+        # the kernel must fit into the padded image: the image itself may be smaller by the padding
         check_images(self, x, (W.shape[2] - 2 * p, W.shape[3] - 2 * q), self.stride, W.shape[1] * groups)
         b = None if self.bias is None else self.bias.forward()
         if b is not None and len(b) != len(W):
@@ -135,7 +138,7 @@ class Conv2d(Layer):
 
 
 class Pooling(Layer):
-    """What pooling layers share: a window of k x k, moved by `stride`; what fills no window is dropped."""
+    """What pooling layers share: a window of k x k, moved by `stride` (s, t); what fills no window is dropped."""
 
     kernel: tuple
     stride: tuple

@@ -1,10 +1,10 @@
-"""Array kernels of the convolution, as pure functions. The batch is innermost: x (C, H, W, N), contiguous.
+"""Array kernels of the convolution, as pure functions. The batch is innermost: x (C, H, V, N), contiguous.
 
     W[o] ⋆ x  means  y[o, h, v, n] = Σ_cij W[o, c, i, j] x[c, s h + i, t v + j, n],   stride (s, t)
 
 which is a matrix product once the patches of x stand side by side as columns (Chellapilla et al. 2006). With k copies
 of x, shifted by 0 .. k - 1 columns, and row after row in memory, the patches of one row of y are k neighbouring rows: a
-view, not another k copies. All rows of y are one batched product.
+view, not another k copies. All rows of y are one batched product. The width is V where W is the weights.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def columns(x: np.ndarray, k: int, stride: int, groups: int) -> np.ndarray:
     """
     (C, H, W, N), (c, h, v, n) = x.shape, x.strides
     C, W = C // groups, (W - k) // stride + 1
-    shifted = np.ndarray((groups, H, C, k, W, N), x.dtype, x, 0, (C * c, h, c, v, stride * v, n))  # a view, checked
+    shifted = np.ndarray((groups, H, C, k, W, N), x.dtype, x, 0, (C * c, h, c, v, stride * v, n))  # a checked view
     return np.ascontiguousarray(shifted).reshape(groups, H, C * k, W * N)
 
 
@@ -88,7 +88,7 @@ def convolve_back(dy: np.ndarray, W: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def convolve_input(dy: np.ndarray, W: np.ndarray, shape: tuple[int, ...], stride: Pair, groups: int) -> np.ndarray:
-    """dx[c, s h + i, t v + j, n] = Σ_o dy[o, h, v, n] W[o, c, i, j]      dy (O, H', V', N)   dx: shape"""
+    """dx[c, s h + i, t v + j, n] += Σ_o dy[o, h, v, n] W[o, c, i, j] for all h, v, i, j      dy (O, H', V', N)"""
     _, C, ki, kj = W.shape
     rows, WT = output_rows(dy, groups), weight_rows(W, groups).mT
     dcols = np.zeros((groups, shape[1], C * kj, rows.shape[3]), dy.dtype)
@@ -133,7 +133,7 @@ def depthwise_back(dy: np.ndarray, x: np.ndarray, W: np.ndarray, stride: Pair) -
 
 
 def depthwise_input(dy: np.ndarray, W: np.ndarray, shape: tuple[int, ...], stride: Pair) -> np.ndarray:
-    """dx[c, s h + i, t v + j, n] = Σ_ij dy[c, h, v, n] W[c, 0, i, j]"""
+    """dx[c, s h + i, t v + j, n] += dy[c, h, v, n] W[c, 0, i, j] for all h, v, i, j      dx: shape"""
     dx = np.zeros(shape, dy.dtype)
     for i, j, part in taps(dx, W.shape[2:], stride):
         part += W[:, 0, i, j, None, None, None] * dy

@@ -37,7 +37,7 @@ class Layer(Node):
         raise NotImplementedError
 
     def learn(self, dy: np.ndarray) -> None:
-        """backward(dy) for a first layer: nobody needs the gradient of the input."""
+        """Only the gradients of the parameters: for a first layer, of whose input nobody needs the gradient."""
         self.backward(dy)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -73,7 +73,9 @@ class Layer(Node):
 
 
 def uniform_init(shape: tuple[int, ...], fan_in: int, rng: Seed, dtype: Any, gain: float = 6.0) -> np.ndarray:
-    """W ~ U(-a, a),  a = sqrt(6 / fan_in)      He initialization in its uniform form (He et al. 2015, section 2.2)
+    """W ~ U(-a, a),  a = sqrt(gain / fan_in)      variance a² / 3
+
+    gain 6: variance 2 / fan_in, He initialization in its uniform form (He et al. 2015, section 2.2)
 
     Uniform, because NumPy's normal deviates use exp and log, which differ from machine to machine.
     """

@@ -1,5 +1,5 @@
 """Optimizers. All parameters lie side by side in one vector, which is updated block by block, in place, while a block
-stays in the cache. Each `parameter.data` and `parameter.grad` becomes a slice of such a vector.
+stays in the cache. Each `parameter.data` and `parameter.grad` becomes a view into such a vector.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class Optimizer(Node):
 class SGD(Optimizer):
     """v ← μ v + g,   x ← x - lr v,   or with Nesterov's momentum  x ← x - lr (g + μ v)
 
-    Momentum as in Sutskever et al. 2013, eq. 1-4, with lr outside of v; weight decay adds λ x to g.
+    Momentum as in Sutskever et al. 2013, eq. 1-4, with lr outside of v; weight decay adds λ x to g. With
+    Nesterov's, x is the point where they take the gradient, one momentum step ahead of theirs.
     """
 
     momentum: float

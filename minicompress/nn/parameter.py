@@ -5,7 +5,7 @@ trained numbers, `data`; its parametrizations, small maps applied from left to r
 
     layer             y = forward(x)       dx    = backward(dy)     an array in, an array out
     parametrization   w = forward(data)    ddata = backward(dw)     stored numbers in, weights out
-    parameter         w = forward()                backward(dw)     no input: where the network starts
+    parameter         w = forward()                backward(dw)     holds data and its maps; gradients end here
 
 A layer asks for `weight.forward()` on the way in, calls `weight.backward(dw)` on the way out, and knows no more.
 """
@@ -34,18 +34,19 @@ class Parametrization(Node):
         return dw
 
     def project(self, data: np.ndarray) -> np.ndarray:
-        """The numbers put back where they may live; applied after each step by the first map of a parameter."""
+        """The data put back into the range that the map allows; only the first map does so, after each step."""
         return data
 
     def renew(self) -> None:
         """A step is over: a random map draws anew at its next forward, and not before."""
 
     def reset(self) -> None:
-        self.renew()  # or what an evaluation drew would be used by the next step, which no checkpoint could know
+        self.renew()  # or the next step would use what an evaluation drew, which a checkpoint does not hold
 
     def freeze(self, data: np.ndarray, keep: np.ndarray | None) -> Frozen:
-        """What a finished model stores in place of this map, which reads `data` and of whose weights `keep` are needed.
+        """What a finished model stores in place of this map.
 
+        data: what the map reads. keep: which of its weights are needed, a boolean array of their shape; None: all.
         Returns (numbers, parametrizations, wanted). numbers None: the map stays, and what stands inside it is frozen
         in turn, of which only `wanted` is needed. Otherwise the numbers replace the map and all that is inside it.
         """
@@ -118,7 +119,7 @@ class Parameter(Node):
         self.fresh = False
 
     def clear(self) -> None:
-        """A step is over: the next gradient starts from zero, data return to where they may live."""
+        """A step is over: the next gradient starts from zero, data return to the range that their map allows."""
         self.fresh = True
         for parametrization in self.parametrizations:
             parametrization.renew()

@@ -52,7 +52,7 @@ def train(model: Layer, optimizer: Optimizer, samples: Samples, *, epochs: int, 
     """Minimize the loss over mini-batches, in a new random order each epoch; the last batch may be smaller.
 
     samples (x, target), N rows each; validation: measured after each epoch by `measure` (NaN where there is none).
-    schedule: the learning rate's factor as a function of the share of all steps that is done. penalty: called after
+    schedule: the learning rate's factor as a function of the fraction of all steps done. penalty: called after
     each backward pass, adds to the gradients. transform(x, rng=rng): a change of each batch of inputs, such as jitter.
     patience: stop after so many epochs without a lower validation error, with the weights of the best epoch put back.
     saver: a checkpoint after each epoch; training goes on from the one it finds there, to the same bits, unless the

@@ -4,7 +4,7 @@
 
 A weight's importance is |w|; the least important ones get mask 0 (Han et al. 2015, "Learning both Weights and
 Connections for Efficient Neural Networks", section 3). The mask is a parametrization, so a pruned weight is zero in
-every forward pass, whatever the optimizer does. A finished network stores the survivors alone:
+every forward pass, whatever the optimizer does. A finished network stores the survivors (m = 1) alone:
 
     w[m] = x,   w = 0 elsewhere,   dx = dw[m]      x (number of survivors,)
 
@@ -21,12 +21,12 @@ import numpy as np
 
 from ..errors import DTypeError, RangeError, ShapeError
 from ..inputs import as_choice, as_fraction, as_integer
-from ..nn import Conv2d, Layer, Linear, Parameter, Parametrization
+from ..nn import Conv2d, Layer, Linear, Parameter, Parametrization, Sequential
 from ..nn.parameter import Frozen
 
 
 class Mask(Parametrization):
-    """What a mask of 0 and 1 and its stored form share."""
+    """The base of Masked, for training, and Scatter, its finished form; the mask is an array of bool."""
 
     mask: np.ndarray
 
@@ -107,7 +107,7 @@ def magnitudes(parameter: Parameter) -> np.ndarray:
 
 def prune(parameters: Iterable[Parameter], sparsity: float | Sequence[float], *, scope: str = "global",
           score: Callable[[Parameter], np.ndarray] = magnitudes, min_keep: int = 0) -> None:
-    """Remove the share `sparsity` of all weights, those of the lowest score; what is pruned already counts.
+    """Remove the fraction `sparsity` of all weights, those of the lowest score; what is pruned already counts.
 
     scope "global": one ranking over all parameters. "layerwise": a ranking for each, whose sparsities may be a list.
     min_keep: so many weights stay in every parameter. Counts are exact, ties included. Optimizers must be built anew.
@@ -146,7 +146,7 @@ def apply_mask(parameter: Parameter, mask: np.ndarray) -> None:
 
 
 def geometric(final: float, rounds: int) -> list[float]:
-    """dᵢ = final^(i / rounds),  i = 1 … rounds: densities that shrink by the same factor each round."""
+    """dᵢ = final^(i / rounds),  i = 1 … rounds: densities that shrink by the same factor down to final."""
     as_integer(rounds, "rounds", 1)
     return [as_fraction(final, "final") ** (i / rounds) for i in range(1, rounds + 1)]
 
@@ -171,11 +171,15 @@ def prune_dead_units(model: Layer) -> int:
     """Zero what leads into units that lead nowhere, their biases included, and return how many such units there are.
 
     A unit none of whose outgoing weights survived can change no output, so neither can its incoming weights and bias
-    (Han et al. 2015, section 3.5). Works from the last layer of a Sequential to the first; the outputs stay equal.
+    (Han et al. 2015, section 3.5). Works from the last layer back, so that units silenced on the way are found too; the
+    outputs stay equal. Looks at a Sequential only, where each layer reads what the one before it writes; a container
+    inside it may read and write in other ways, so that what leads into it stays.
     """
-    layers = [layer for _, layer in model.walk() if isinstance(layer, (Linear, Conv2d))]
+    layers = [layer for layer in model.layers if has_weights(layer)] if isinstance(model, Sequential) else []
     dead = 0
     for layer, following in reversed(list(itertools.pairwise(layers))):
+        if not isinstance(layer, (Linear, Conv2d)) or not isinstance(following, (Linear, Conv2d)):
+            continue
         w, onward = layer.weight.forward(), following.weight.forward()
         used = np.asarray(onward.reshape(len(onward), len(w), -1).any((0, 2)))
         dead += int(np.count_nonzero(~used))
@@ -185,3 +189,8 @@ def prune_dead_units(model: Layer) -> int:
             if layer.bias is not None:
                 apply_mask(layer.bias, used)
     return dead
+
+
+def has_weights(layer: Layer) -> bool:
+    """Whether a layer, or one inside it, is a linear map or a convolution."""
+    return any(isinstance(node, (Linear, Conv2d)) for _, node in layer.walk())

@@ -73,8 +73,8 @@ def initial_centroids(values: np.ndarray, k: int, init: str = "linear", *,
 
 class _Line(NamedTuple):
     points: np.ndarray  # (p,) ascending
-    counts: np.ndarray  # (p + 1,) how many values lie at the points before this one
-    totals: np.ndarray  # (p + 1,) what they add up to
+    counts: np.ndarray  # (p + 1,) how many values lie at the points before this one: counts[0] = 0, counts[p] = n
+    totals: np.ndarray  # (p + 1,) what these values add up to
 
 
 def _gather(values: np.ndarray, k: int) -> _Line:
@@ -125,8 +125,8 @@ def _initial(line: _Line, k: int, init: str, rng: int | np.random.Generator) -> 
 def _lloyd_step(line: _Line, centroids: np.ndarray) -> np.ndarray:
     """Every point to its nearest centroid, then every centroid to the mean of its points.
 
-    m centroids without a point move to the m points farthest from their centroids (of two the lower), among the ends
-    of the runs.
+    If m centroids have no point, they move to those m ends of the runs that are farthest from the means of their runs
+    (of two the lower).
     """
     cuts = np.searchsorted(line.points, _borders(centroids), side="right")
     bounds = np.unique(np.concatenate(([0], cuts, [len(line.points)])))  # an empty run vanishes here

@@ -4,9 +4,10 @@
     share         k-means in each layer, then train the centroids                 fewer bits a weight
     code          Huffman codes for the codes and for the gaps between survivors  frequent things short
 
-Source: Han, Mao & Dally 2016, "Deep Compression", figure 1. Differences: pruning in many rounds with an L1 penalty, and
-the layers share one ranking; biases are kept in half precision. Not here: coding itself, which is the .mcz file's
-ordinary way (storage/codecs.py), because the chain [Codebook, Scatter] in memory already is the layout on disk.
+Source: Han, Mao & Dally 2016, "Deep Compression", figure 1. Difference: one ranking of weights for all layers, not a
+threshold for each. Not here: training, which is the caller's (tour.py and the notebook add an L1 penalty while pruning,
+and round to half precision at the end); coding, which is the .mcz file's ordinary way (storage/codecs.py), because the
+chain [Codebook, Scatter] in memory already is the layout on disk.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def prune_and_share(model: Layer, retrain: Callable[[str], object], *, densities
                     init: str = "linear") -> Iterator[str]:
     """The lossy stages, in place; yields "prune" after each density, "dead units", "share" and "train centroids".
 
-    retrain(stage) trains the model for "prune" and "train centroids", with a new optimizer, as the caller sees fit.
+    densities fall; bits: 2^bits shared numbers a layer; init: where k-means starts (clustering.py).
+    retrain(stage) trains the model for "prune" and "train centroids", biases included, with a new optimizer.
     """
     clusters = 2 ** as_integer(bits, "bits", 1, 16)
     for _ in prune_iteratively(model.weights(), densities, lambda: retrain("prune")):

@@ -1,6 +1,7 @@
 """Huffman coding: in how few bits can symbols be stored if every symbol has a codeword of its own?
 
     average = Σ pₛ ℓₛ        H = -Σ pₛ log2 pₛ        H ≤ average ≤ H + 1        bits a symbol; pₛ = countₛ / total
+    (= H + 1 only for a lone symbol, whose codeword has one bit by convention)
 
 Frequent symbols get short codewords; no codeword begins another one, so a string of codewords needs no separators.
 Symbols are the integers 0 .. alphabet - 1. This is the definition, for reading; `huffman_coder.py` stores the same
@@ -93,7 +94,7 @@ def limited_code_lengths(counts: Sequence[int] | np.ndarray, limit: int) -> np.n
     for level in reversed(is_coin):
         bought_coins = int(np.sum(level[:bought]))
         lengths[rarest_first[:bought_coins]] += 1
-        bought = 2 * (bought - bought_coins)
+        bought = 2 * (bought - bought_coins)  # each package is two items of the level before
     return lengths
 
 
@@ -104,7 +105,7 @@ def canonical_code(lengths: Sequence[int] | np.ndarray) -> dict[int, str]:
     Source: RFC 1951, section 3.2.2.
     """
     code: dict[int, str] = {}
-    word = previous = 0
+    word = previous = 0  # word: where the next codeword's interval starts, in units of 2^-length
     for length, symbol in sorted((int(length), symbol) for symbol, length in enumerate(lengths) if length):
         word <<= length - previous
         if word >> length:

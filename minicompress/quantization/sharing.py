@@ -25,9 +25,9 @@ __all__ = ["Codebook", "compression_rate", "inertia", "initial_centroids", "kmea
 
 
 def compression_rate(n: int, k: int, bits: int = 32) -> float:
-    """r = n b / (n log₂k + k b)      n weights of b bits share k numbers; log₂k is rounded up to whole bits.
+    """r = n b / (n log₂k + k b)      n weights of b = `bits` bits share k numbers; log₂k is rounded up to whole bits.
 
-    Source: equation (1). In Figure 3, n = 16, k = 4, b = 32 and r = 3.2.
+    Source: equation (1). In figure 3, n = 16, k = 4, b = 32 and r = 3.2.
     """
     n, k, bits = as_integer(n, "n", 1), as_integer(k, "k", 1), as_integer(bits, "bits", 1)
     return n * bits / (n * (k - 1).bit_length() + k * bits)
@@ -40,7 +40,7 @@ class Codebook(Parametrization):
     """
 
     codes: np.ndarray
-    size: int = 0  # K at the last forward; the codes do not tell it, because the last number may be unused
+    size: int = 0  # K at the last forward; the codes do not tell it, because no weight need use the last number
 
     def __init__(self, codes: np.ndarray) -> None:
         self.codes = np.asarray(codes)
@@ -69,10 +69,10 @@ class Codebook(Parametrization):
 
 def share(parameter: Parameter, k: int, init: str = "linear", *, iterations: int = 300,
           rng: int | np.random.Generator = 0, grid: float = 0.0) -> None:
-    """Replace the weights of a trained parameter by k shared ones (see `kmeans`), to be trained on.
+    """Replace the weights of a trained parameter by at most k shared ones (see `kmeans`), to be trained on.
 
-    Pruned weights take no part: the parameter is frozen first, so the weights under a mask become k numbers under
-    [Codebook, Scatter]. Where no weight is left, there is nothing to share.
+    Pruned weights take no part: the parameter is frozen first, so a weight with a mask becomes the shared numbers and
+    the chain [Codebook, Scatter]. Where no weight is left, there is nothing to share.
 
     Raises StateError if there is a codebook already, and what `kmeans` raises, nothing changed. Source: section 3.
     """

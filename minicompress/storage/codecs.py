@@ -21,7 +21,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import FormatError
-from .integers import decode_fixed, decode_huffman, encode_fixed, encode_huffman
+from .integers import PIECE, decode_fixed, decode_huffman, encode_fixed, encode_huffman
 from .masks import decode_bits, decode_gaps, encode_bits, encode_gaps
 from .varint import Reader, varint
 
@@ -90,8 +90,14 @@ def decode_nonzero(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) ->
     rest = reader.rest()
     if dtype.kind != "f" or rest[:1] == bytes([CODEC_NAMES.index("nonzero")]):
         raise FormatError(f"zeros are left out of {dtype}, or twice; allowed: once, of floats.")
-    a = np.zeros(shape, dtype)
-    a[mask] = view(rest, dtype, (int(np.count_nonzero(mask)),))
+    bits, count, stop = np.packbits(mask), int(np.count_nonzero(mask)), 0
+    del mask  # as bits it takes an eighth: the memory beside the result stays small
+    a, numbers = np.zeros(shape, dtype), view(rest, dtype, (count,))
+    for i in range(0, a.size, PIECE):
+        part = a.reshape(-1)[i : i + PIECE]
+        kept = np.unpackbits(bits[i // 8 : (i + PIECE) // 8], count=len(part)).view(bool)
+        start, stop = stop, stop + int(np.count_nonzero(kept))
+        part[kept] = numbers[start:stop]
     return a
 
 

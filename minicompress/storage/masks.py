@@ -71,8 +71,8 @@ def decode_gaps(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np
             if position >= size:
                 raise FormatError("the relative index of a mask points past its end.")
             if by_columns:
-                column, row = np.divmod(positions, shape[0])
-                positions = row * (size // shape[0]) + column
+                column = positions // shape[0]  # not divmod, which takes several times as long
+                positions = (positions - column * shape[0]) * (size // shape[0]) + column
             mask[positions[survivor]] = value
     if not survivor[-1]:
         raise FormatError("the relative index of a mask ends in a filler.")

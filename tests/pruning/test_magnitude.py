@@ -7,18 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicompress.errors import DTypeError, RangeError, ShapeError, StateError
-from minicompress.nn import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, Parameter, ReLU, Sequential, cross_entropy
+from minicompress.nn import SGD, Adam, Linear, Parameter, ReLU, Sequential, cross_entropy
 from minicompress.pruning.magnitude import (
     Masked,
     Scatter,
-    apply_mask,
     cubic,
     geometric,
     keep_largest,
     kept_count,
     magnitudes,
     prune,
-    prune_dead_units,
     prune_iteratively,
 )
 from minicompress.quantization.sharing import Codebook, share
@@ -185,34 +183,3 @@ def test_iterative_pruning_retrains_after_each_round():
 
     assert list(prune_iteratively(model.weights(), [0.5, 0.2], retrain)) == [0.5, 0.2]
     assert seen == [51, 21]
-
-
-def test_dead_units_go_with_their_incoming_weights_and_biases_and_outputs_stay():
-    model = network()
-    x = train_a_little(model)
-    first, second, third = model.weights()
-    mask = np.ones((3, 5), bool)
-    mask[:, [1, 4]] = False
-    apply_mask(third, mask)
-    mask = np.ones((5, 8), bool)
-    mask[[0, 2, 3], 6] = False  # unit 6 now leads only to units 1 and 4, which are dead: it must go too
-    apply_mask(second, mask)
-    before = model(x) if not model.train(False) else None
-    assert prune_dead_units(model) == 3
-    assert np.array_equal(before, model(x))
-    assert not second.forward()[[1, 4]].any() and not first.forward()[6].any()
-    assert model.layers[2].bias.forward()[[1, 4]].tolist() == [0, 0] and model.layers[0].bias.forward()[6] == 0
-    assert np.count_nonzero(first.forward()) == 7 * 6
-
-
-def test_dead_units_are_found_through_convolution_and_flatten():
-    rng = np.random.default_rng(0)
-    model = Sequential([Conv2d(1, 3, 3, rng=rng), ReLU(), MaxPool2d(), Flatten(), Linear(3 * 9, 4, rng=rng)])
-    mask = np.ones((4, 27), bool)
-    mask[:, 9:18] = False
-    apply_mask(model.weights()[1], mask)
-    model.train(False)
-    x = rng.normal(size=(2, 1, 8, 8))
-    before = model(x)
-    assert prune_dead_units(model) == 1 and np.array_equal(before, model(x))
-    assert not model.weights()[0].forward()[1].any()

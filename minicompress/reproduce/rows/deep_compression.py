@@ -112,6 +112,7 @@ def claims(published: Mapping[str, str], criteria: Mapping[str, Sequence[Criteri
             for what, figure, form in LINES]
 
 
+EVERY_SEED = Criterion("on every seed", lambda ours, all: ours == 1)
 PAPER = "Han, Pool, Tran & Dally 2015, table 1 and figure 5; Han, Mao & Dally 2016 (Deep Compression), table 1"
 
 LENET_300_100 = Row(
@@ -123,7 +124,7 @@ LENET_300_100 = Row(
             "weights": [at_most(22_200, count)],
             "compressed": [at_most(0.018, percent), near("dense", 0.0015)],
             "ratio": [at_least(40, times)],
-            "reloaded": [at_least(1, yes)],
+            "reloaded": [EVERY_SEED],
             "seconds": [at_most(8 * 60, minutes)]}))
 
 LENET_5 = Row(
@@ -134,5 +135,5 @@ LENET_5 = Row(
             "fewer": [at_least(12, times)],
             "compressed": [at_most(0.01, percent)],
             "ratio": [at_least(39, times)],
-            "reloaded": [at_least(1, yes)],
+            "reloaded": [EVERY_SEED],
             "seconds": [at_most(25 * 60, minutes)]}))
