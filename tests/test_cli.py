@@ -1,5 +1,6 @@
 """The command, run as a user runs it: in a process of its own."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -72,8 +73,9 @@ def test_unknown_commands_get_usage_and_status_two():
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_ctrl_c_ends_with_status_130_and_no_traceback(tmp_path):
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # ignored in the background
     process = subprocess.Popen([sys.executable, "-u", "-m", "minicompress", "tour", "--out", str(tmp_path)], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed)
     process.stdout.readline()  # training has begun
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)

@@ -194,11 +194,12 @@ class _Run:
 
 
 class Uninterrupted:
-    """Ctrl-C waits until `check`, between two steps. Outside of the main thread it does nothing."""
+    """Ctrl-C waits until `check`, between two steps; not outside of the main thread, nor where it is ignored."""
 
     def __enter__(self) -> Uninterrupted:
         self.asked = False
-        self.active = threading.current_thread() is threading.main_thread()
+        in_main = threading.current_thread() is threading.main_thread()
+        self.active = in_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
         if self.active:
             self.before = signal.signal(signal.SIGINT, self._ask)
         return self

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -147,9 +147,17 @@ def test_a_transform_draws_from_the_trainings_generator_and_may_write() -> None:
     assert bits(one) == bits(same) != bits(plain)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a terminal: a process in the background starts with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.filterwarnings("ignore:.*hardly changed")
 @pytest.mark.parametrize("seen", ["step", "measure"])
-def test_ctrl_c_leaves_a_complete_step(seen: str) -> None:
+def test_ctrl_c_leaves_a_complete_step(seen: str, ctrl_c: None) -> None:
     """During a step it waits for the step's end; between epochs there is nothing to wait for."""
     calls = 0
 

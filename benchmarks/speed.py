@@ -1,0 +1,86 @@
+"""The table of speed: every job against its peers, into results/speed.json, results/speed.png and docs/benchmarks.md.
+
+    python -m benchmarks.speed               all jobs, some minutes
+    python -m benchmarks.speed CNN LeNet-5   the jobs with these words in their names; only prints
+"""
+
+import argparse
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from minicompress.table import table
+
+from . import compression, growth, training
+from .timing import Row, measure
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = ["job", "peer", "ours", "its time", "ratio", "min - max", "target", "met"]
+PACKAGES = ("numpy", "torch", "scikit-learn", "dahuffman")
+
+
+def seconds(value: float) -> str:
+    """0.000123 as "123 µs"."""
+    unit, factor = ("s", 1) if value >= 1 else ("ms", 1e3) if value >= 1e-3 else ("µs", 1e6)
+    return f"{factor * value:.3g} {unit}"
+
+
+def rows_table(rows: list[Row]) -> str:
+    cells = []
+    for row in rows:
+        target, met = ("", "") if row.target is None else (f"{row.target:.2f}", "yes" if row.is_met else "NO")
+        cells.append([row.job, row.peer, seconds(row.our_seconds), seconds(row.peer_seconds), f"{row.ratio:.2f}",
+                      f"{row.low:.2f} - {row.high:.2f}", target, met])
+    return table(HEADER, cells, left=2)
+
+
+def versions() -> dict[str, str]:
+    """What was measured: Python, the machine, the packages that are installed."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def facts(turns: int) -> str:
+    """What stands below the table."""
+    gaps = ", ".join(f"{name} {gap:.1e}" for name, gap in compression.inertia_gaps().items())
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"k-means, inertia above the least one: {gaps}\n{turns} turns; {packages}"
+
+
+def replace_block(path: Path, text: str) -> None:
+    """Put `text` between the first pair of fences ```text and ``` of a page."""
+    before, _, rest = path.read_text("utf-8").partition("```text\n")
+    _, _, after = rest.partition("```")
+    path.write_text(f"{before}```text\n{text}\n```{after}", encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.split("\n")[0])
+    parser.add_argument("words", nargs="*", help="measure only jobs with one of these words in their names")
+    parser.add_argument("--turns", type=int, default=31, help="how often the contenders take turns (default 31)")
+    args = parser.parse_args()
+    rows: list[Row] = []
+    for job in [*training.jobs(), *compression.jobs()]:
+        if not args.words or any(word in job.name for word in args.words):
+            print(job.name, flush=True)
+            rows += measure(job, args.turns)
+    text = rows_table(rows)
+    print(f"\n{text}")
+    if args.words:
+        return
+    grown = growth.growth(max(args.turns // 4, 1))
+    (ROOT / "results").mkdir(exist_ok=True)
+    growth.draw(grown, ROOT / "results" / "speed.png")
+    content = {"versions": versions(), "turns": args.turns, "rows": [row._asdict() for row in rows], "growth": grown}
+    (ROOT / "results" / "speed.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
+    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{facts(args.turns)}")
+
+
+if __name__ == "__main__":
+    main()
