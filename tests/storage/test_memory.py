@@ -65,7 +65,7 @@ VALID: dict[str, tuple[bytes, bytes, int, int]] = {  # structure, arrays, dense 
     "distances by columns": (array("?", SQUARE, len(MASK)), all_survive(True), N, 4 * MiB),
     "codes": (array("u2", SQUARE, len(CODES)), CODES, 2 * N, 4 * MiB),
     "wide codes": (array("u8", SQUARE, len(CODES)), CODES, 8 * N, 4 * MiB),
-    "sparse numbers": (array("f8", (N,), len(SPARSE)), SPARSE, 8 * N, N + 4 * MiB),
+    "sparse numbers": (array("f8", (N,), len(SPARSE)), SPARSE, 8 * N, 4 * MiB),
     "a parameter": (PARAMETER + array("f8", (N,), 3) + EMPTY_LIST, ONE, 8 * N, N + 4 * MiB),
     "no survivors": (PARAMETER + array("f8", (0,), 1) + bytes([tree.LIST, 1]) + SCATTER + array("?", SQUARE, 1),
                      b"\x00\x01", N, 4 * MiB),
