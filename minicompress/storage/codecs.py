@@ -6,7 +6,7 @@
 | constant | any with one value | that value once, without the zeros in front |
 | single, half | float64, float32 | each number in 4 or 2 bytes, where that is exact |
 | nonzero | floats with zeros | a mask, then the rest by the best codec |
-| bits, gaps | masks | one bit each; Huffman-coded distances (masks.py) |
+| bits, gaps | masks | one bit each; Huffman-coded numbers of zeros between survivors (masks.py) |
 | fixed, huffman | unsigned integers | as many bits each as the largest needs; Huffman-coded (integers.py) |
 
 A codec encodes to bytes or, where it does not apply, to None. It decodes any bytes to an array of the announced shape,

@@ -1,8 +1,8 @@
-"""Masks as bytes: one bit each, or the distances from one survivor to the next.
+"""Masks as bytes: one bit each, or the gaps: how many zeros stand before each survivor.
 
-The distances are the relative index of Deep Compression (Han, Mao & Dally 2016, section 2): a distance too long for
-the bound is bridged by fillers, which are zero weights there and only symbols here. Where most weights survive, the
-distances lead from one pruned weight to the next. A matrix is read by rows or by columns.
+Gaps are the relative index of Deep Compression (Han, Mao & Dally 2016, section 2): one too long for the bound is
+bridged by fillers, which are stored zero weights there and only symbols here. Where most weights survive, the gaps count
+the survivors before each pruned weight. A matrix is read by rows or by columns, whichever is shorter.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def decode_bits(data: memoryview, dtype: np.dtype, shape: tuple[int, ...]) -> np
 
 
 def encode_gaps(a: np.ndarray) -> bytes | None:
-    """One byte for bound, order and value of the entries that are counted; the number of symbols; Huffman's code."""
+    """A lead byte, the number of symbols, Huffman's code.
+
+    The lead byte names the bound, the order of reading, and which entries the gaps lead to (the rarer ones).
+    """
     if a.dtype != bool or not a.size:
         return None
     value = bool(2 * np.count_nonzero(a) <= a.size)
