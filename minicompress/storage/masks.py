@@ -1,7 +1,7 @@
 """Masks as bytes: one bit each, or the gaps: how many zeros stand before each survivor.
 
 Gaps are the relative index of Deep Compression (Han, Mao & Dally 2016, section 2): one too long for the bound is
-bridged by fillers, which are stored zero weights there and only symbols here. Where most weights survive, the gaps count
+bridged by fillers, stored zero weights there and only symbols here. Where most weights survive, the gaps count
 the survivors before each pruned weight. A matrix is read by rows or by columns, whichever is shorter.
 """
 
