@@ -55,8 +55,10 @@ def check_shape(x: np.ndarray, name: str, shape: tuple[Any, ...]) -> None:
 
 def check_finite(x: np.ndarray, name: str) -> None:
     """Raise NonFiniteError with the count and the first position of what is NaN or infinite in `x`."""
-    finite = np.isfinite(x)
-    if not finite.all():
+    with np.errstate(invalid="ignore"):
+        ends = [x.min(), x.max()] if x.size else []  # NaN where there is one; no array as large as x is made
+    if not np.isfinite(ends).all():
+        finite = np.isfinite(x)
         first = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise NonFiniteError(f"{name} has {np.sum(~finite)} values that are NaN or infinite, the first at {first}; "
                              f"allowed: finite numbers. Hint: look at {name}[{', '.join(map(str, first))}].")
