@@ -118,12 +118,17 @@ def tour(name: str = "digits", *, seed: int = 0, out: str | Path = "tour", quick
     final = enter("half precision", "half")
     sha256 = write(folder, final, ledger, samples)
     result = Tour(ledger, dense, pruned, final, records, folder, sha256)
-    report.write(folder / "report.html", title=f"minicompress tour: {name}", ledger=ledger, records=records,
-                 dense=dense, pruned=pruned, final=final, parts=storage.inspect(folder / "model.mcz"),
-                 samples=samples.test,
-                 facts={"data": name, "seed": str(seed), "sha256 of model.mcz": sha256, "minicompress": __version__,
-                        "NumPy": np.__version__, "Python": platform.python_version()})
+    write_report(result, name, seed, samples)
     return result
+
+
+def write_report(result: Tour, name: str, seed: int, samples: Dataset) -> None:
+    """Write report.html beside the other files."""
+    facts = {"data": name, "seed": str(seed), "sha256 of model.mcz": result.sha256, "minicompress": __version__,
+             "NumPy": np.__version__, "Python": platform.python_version()}
+    report.write(result.folder / "report.html", title=f"minicompress tour: {name}", ledger=result.ledger,
+                 records=result.records, dense=result.dense, pruned=result.pruned, final=result.final,
+                 parts=storage.inspect(result.folder / "model.mcz"), samples=samples.test, facts=facts)
 
 
 def make_folder(out: str | Path) -> Path:
