@@ -8,6 +8,7 @@ in float64 on the gradient grid: the same seed gives the same file on every mach
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import platform
@@ -71,6 +72,15 @@ def lenet_300_100(n_in: int, classes: int, rng: np.random.Generator, dtype: Any)
     return Sequential(layers[:-1])
 
 
+def train_stage(model: Layer, samples: Dataset, recipe: Recipe, stage: str, *, rng: np.random.Generator,
+                progress: bool = True) -> list[Record]:
+    """Train the model as the recipe says for a stage: "dense", "prune" (with its L1 penalty) or "train centroids"."""
+    epochs, lr = {"dense": recipe.dense, "prune": recipe.prune, "train centroids": recipe.centroids}[stage]
+    penalty = (lambda: l1(model.weights(), recipe.l1)) if stage == "prune" else None
+    return list(train(model, Adam(model.parameters(), lr), samples.train, epochs=epochs, rng=rng, batch=recipe.batch,
+                      validation=samples.validation, schedule=cosine, penalty=penalty, progress=progress))
+
+
 def tour(name: str = "digits", *, seed: int = 0, out: str | Path = "tour", quick: bool = False,
          say: Callable[[str], None] = print) -> Tour:
     """Compress a network trained on the data set `name`, and write model.mcz, ledger.json and report.html into `out`.
@@ -90,12 +100,6 @@ def tour(name: str = "digits", *, seed: int = 0, out: str | Path = "tour", quick
 
     ledger, started = Ledger(samples.test.x), time.perf_counter()
 
-    def fit(schedule: tuple[int, float], strength: float = 0.0) -> list[Record]:
-        epochs, lr = schedule
-        penalty = (lambda: l1(model.weights(), strength)) if strength else None
-        return list(train(model, Adam(model.parameters(), lr), samples.train, epochs=epochs, rng=rng,
-                          batch=recipe.batch, validation=samples.validation, schedule=cosine, penalty=penalty))
-
     def enter(stage: str, precision: str = "single") -> Layer:
         nonlocal started
         network = finished(model, precision)
@@ -104,15 +108,13 @@ def tour(name: str = "digits", *, seed: int = 0, out: str | Path = "tour", quick
         started = time.perf_counter()
         return network
 
-    def retrain(stage: str) -> None:
-        fit(recipe.prune, recipe.l1) if stage == "prune" else fit(recipe.centroids)
-
-    records = fit(recipe.dense)
+    fit = functools.partial(train_stage, model, samples, recipe, rng=rng)
+    records = fit("dense")
     dense = pruned = enter("dense")
     names = iter([f"pruned to {density:.0%}" for density in recipe.densities])
     titles = {"dead units": "dead units removed", "share": f"shared, {recipe.bits} bits",
               "train centroids": "centroids trained"}
-    for stage in prune_and_share(model, retrain, densities=recipe.densities, bits=recipe.bits):
+    for stage in prune_and_share(model, fit, densities=recipe.densities, bits=recipe.bits):
         network = enter(titles.get(stage) or next(names))
         pruned = network if stage == "dead units" else pruned
     final = enter("half precision", "half")

@@ -7,6 +7,7 @@ LeNet-5's was tuned on the validation images with seeds 0 and 1. The figures are
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -15,10 +16,10 @@ from ... import data, storage
 from ...data import Samples
 from ...ledger import count as count_weights
 from ...ledger import file_bytes, finished
-from ...nn import Adam, Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential, cosine, error, l1, predict, train
+from ...nn import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential, error, predict
 from ...pruning.magnitude import prune
 from ...quantization.deep_compression import prune_and_share
-from ...tour import MNIST, Recipe, lenet_300_100
+from ...tour import MNIST, Recipe, lenet_300_100, train_stage
 from ..row import Claim, Criterion, Row, at_least, at_most, count, minutes, near, percent, times, yes
 
 CONVOLUTIONAL = Recipe(64, (6, 1e-3), (0.25, 0.1, 0.06), (5, 1e-3), 3e-5, 5, (2, 3e-4))
@@ -34,22 +35,12 @@ def lenet_5(rng: np.random.Generator) -> Sequential:
 
 def compress(model: Layer, samples: data.Dataset, recipe: Recipe, rng: np.random.Generator) -> dict[str, float]:
     """Train, prune and share the model by a recipe; its test errors, weights and bytes on the way."""
-
-    def fit(schedule: tuple[int, float], strength: float = 0.0) -> None:
-        epochs, lr = schedule
-        penalty = (lambda: l1(model.weights(), strength)) if strength else None
-        for _ in train(model, Adam(model.parameters(), lr), samples.train, epochs=epochs, rng=rng, batch=recipe.batch,
-                       schedule=cosine, penalty=penalty, progress=False):
-            pass
-
-    def retrain(stage: str) -> None:
-        fit(recipe.prune, recipe.l1) if stage == "prune" else fit(recipe.centroids)
-
-    fit(recipe.dense)
+    fit = functools.partial(train_stage, model, samples, recipe, rng=rng, progress=False)
+    fit("dense")
     dense = finished(model, "single")
     half = copy.deepcopy(model)
     prune(half.weights(), 0.5)
-    for stage in prune_and_share(model, retrain, densities=recipe.densities, bits=recipe.bits):
+    for stage in prune_and_share(model, fit, densities=recipe.densities, bits=recipe.bits):
         if stage == "dead units":
             pruned = finished(model, "single")
     final = finished(model, "half")
