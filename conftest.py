@@ -8,6 +8,7 @@ from hypothesis import settings
 
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+os.environ["TQDM_DISABLE"] = "1"  # no progress bars among the outputs of notebooks
 if not os.access(Path.home(), os.W_OK):
     os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="matplotlib-"))
 

@@ -1,11 +1,12 @@
 """Run the course's notebooks from a fresh kernel and store their outputs, so that a second run leaves no diff.
 
-Cells get fixed ids, and nothing that differs between machines (timings, versions) is kept. Verdicts are then gathered
-from the stored outputs into lectures/claims.md.
+Cells get fixed ids, and nothing that differs between machines (timings, versions) is kept. From the stored outputs come
+lectures/claims.md, all verdicts, and lectures/figures/NAME.png, the picture of the cell with the tag figure-NAME.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def course(root: Path | None = None) -> Path:
 def execute(path: Path) -> None:
     """Run one notebook and write it back with its outputs."""
     notebook = nbformat.read(path, as_version=4)
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TQDM_DISABLE"):
         os.environ[name] = "1"
     nbclient.NotebookClient(notebook, timeout=600, record_timing=False, kernel_name="python3",
                             resources={"metadata": {"path": str(path.parent)}}).execute()
@@ -77,6 +78,16 @@ def verdicts(path: Path) -> list[list[str]]:
     return rows
 
 
+def figures(path: Path) -> dict[str, bytes]:
+    """File name → PNG of every cell of a notebook with a tag figure-NAME."""
+    found: dict[str, bytes] = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        names = [tag.removeprefix("figure-") for tag in cell.metadata.get("tags", []) if tag.startswith("figure-")]
+        pictures = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+        found |= {f"{name}.png": base64.b64decode(pictures[0]) for name in names}
+    return found
+
+
 def claims(root: Path | None = None) -> str:
     """The text of lectures/claims.md: every verdict of the course, lecture by lecture."""
     parts = ["# Claims and verdicts\n\nGenerated from the notebooks' stored outputs by `minicompress regenerate`; the "
@@ -88,12 +99,14 @@ def claims(root: Path | None = None) -> str:
 
 
 def regenerate(names: list[str], root: Path | None = None) -> list[Path]:
-    """Run the notebooks whose names start so (all, if none is named) and rewrite lectures/claims.md."""
+    """Run the notebooks whose names start so (all, if none is named); rewrite their figures and lectures/claims.md."""
     root = course(root)
     paths = [path for path in sorted((root / "notebooks").glob("*.ipynb"))
              if not names or any(path.name.startswith(name) for name in names)]
     for path in paths:
         print(path.name, flush=True)
         execute(path)
+        for name, picture in figures(path).items():
+            (root / "lectures" / "figures" / name).write_bytes(picture)
     (root / "lectures" / "claims.md").write_text(claims(root), encoding="utf-8", newline="\n")
     return paths
