@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minicompress import nn
-from minicompress.pruning.magnitude import Masked, Scatter, prune
+from minicompress.pruning.magnitude import prune
+from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.sharing import Codebook, share
 from minicompress.storage import tree
 

@@ -8,7 +8,8 @@ import pytest
 from minicompress import data, storage
 from minicompress.ledger import finished
 from minicompress.nn import Adam, Linear, Parameter, ReLU, Sequential, error, predict, train
-from minicompress.pruning.magnitude import Masked, Scatter, apply_mask, prune
+from minicompress.pruning.magnitude import prune
+from minicompress.pruning.masks import Masked, Scatter, apply_mask
 from minicompress.quantization.sharing import Codebook, share
 
 SIZES = [64, 24, 24, 24, 24, 24, 24, 24, 10]

@@ -1,86 +1,24 @@
-"""Lecture 02: magnitude pruning. Which weights may go, and how do they stay gone?
+"""Lecture 02: magnitude pruning. Which weights may go, when, and how many at once?
 
-    w = m ∘ x,   dx = m ∘ dw      m in {0, 1}, of the weight's shape: the mask
+    m = [|w| among the `count` largest]      m of the weight's shape: the mask, as masks.py applies it
 
-A weight's importance is |w|; the least important ones get mask 0 (Han et al. 2015, "Learning both Weights and
-Connections for Efficient Neural Networks", section 3). The mask is a parametrization, so a pruned weight is zero in
-every forward pass, whatever the optimizer does. A finished network stores the survivors (m = 1) alone:
-
-    w[m] = x,   w = 0 elsewhere,   dx = dw[m]      x (number of survivors,)
+A weight's importance is |w| (Han et al. 2015, "Learning both Weights and Connections for Efficient Neural Networks",
+section 3); any other score takes its place as `score=`. Weights go at once, in rounds with retraining after each, or
+little by little while training runs.
 
 Not here: whole neurons and filters (structured pruning), and any speed. Zeros are still multiplied.
 """
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..errors import DTypeError, RangeError, ShapeError
+from ..errors import RangeError, ShapeError
 from ..inputs import as_choice, as_fraction, as_integer
-from ..nn import Conv2d, Layer, Linear, Parameter, Parametrization, Sequential
-from ..nn.parameter import Frozen
-
-
-class Mask(Parametrization):
-    """The base of Masked, for training, and Scatter, its finished form; the mask is an array of bool."""
-
-    mask: np.ndarray
-
-    def __init__(self, mask: np.ndarray) -> None:
-        self.mask = np.array(mask)
-        self.validate()
-
-    def validate(self) -> None:
-        if self.mask.dtype != bool:
-            raise DTypeError(f"a mask has dtype {self.mask.dtype}; allowed: bool. Hint: mask != 0.")
-
-
-class Masked(Mask):
-    """w = m ∘ x,   dx = m ∘ dw      x, w: the mask's shape"""
-
-    def forward(self, data: np.ndarray) -> np.ndarray:
-        return self.mask * data
-
-    def backward(self, dw: np.ndarray) -> np.ndarray:
-        return self.mask * dw
-
-    def freeze(self, data: np.ndarray, keep: np.ndarray | None) -> Frozen:
-        if keep is None:
-            return None, [Scatter(self.mask)], self.mask
-        return None, [Scatter(self.mask[keep])], self.mask & keep
-
-    def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        if shape != self.mask.shape:
-            raise ShapeError(f"a mask of shape {self.mask.shape} meets a weight of shape {shape}; allowed: the same.")
-        return shape
-
-
-class Scatter(Mask):
-    """w[m] = x, zero elsewhere;   dx = dw[m]      x (number of survivors,)   w: the mask's shape"""
-
-    def forward(self, data: np.ndarray) -> np.ndarray:
-        w = np.zeros(self.mask.shape, data.dtype)
-        w[self.mask] = data
-        return w
-
-    def backward(self, dw: np.ndarray) -> np.ndarray:
-        return dw[self.mask]
-
-    def freeze(self, data: np.ndarray, keep: np.ndarray | None) -> Frozen:
-        if keep is None:
-            return None, [self], None
-        inside = self.mask[keep]
-        return None, [] if inside.all() else [Scatter(inside)], keep[self.mask]
-
-    def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        survivors = int(np.count_nonzero(self.mask))
-        if shape != (survivors,):
-            raise ShapeError(f"a mask of {survivors} survivors meets numbers of shape {shape}; allowed: as many.")
-        return self.mask.shape
+from ..nn import Parameter, Record
+from .masks import Mask, Masked, apply_mask
 
 
 def keep_largest(scores: np.ndarray, count: int) -> np.ndarray:
@@ -110,7 +48,8 @@ def prune(parameters: Iterable[Parameter], sparsity: float | Sequence[float], *,
     """Remove the fraction `sparsity` of all weights, those of the lowest score; what is pruned already counts.
 
     scope "global": one ranking over all parameters. "layerwise": a ranking for each, whose sparsities may be a list.
-    min_keep: so many weights stay in every parameter. Counts are exact, ties included. Optimizers must be built anew.
+    min_keep: so many weights stay in every parameter, beyond the count if need be. Counts are exact, ties included.
+    A parameter's first mask makes optimizers stale; later ones tighten it in place (masks.py).
     Raises RangeError for a sparsity outside [0, 1]; warns, naming the shape, where a parameter loses all weights.
     """
     parameters = list(parameters)
@@ -132,17 +71,6 @@ def prune(parameters: Iterable[Parameter], sparsity: float | Sequence[float], *,
         if min_keep:
             mask |= keep_largest(s, min(min_keep, s.size))
         apply_mask(parameter, mask)
-
-
-def apply_mask(parameter: Parameter, mask: np.ndarray) -> None:
-    """Let `mask` act on the weight, together with a mask that is there already; an all-true mask changes nothing."""
-    if not mask.any():
-        warnings.warn(f"a weight of shape {mask.shape} lost all its entries: nothing passes this layer any more. "
-                      f"Hint: min_keep.", stacklevel=3)
-    chain = list(parameter.parametrizations)
-    if chain and isinstance(chain[-1], Masked):
-        mask = mask & chain.pop().mask  # type: ignore[attr-defined]
-    parameter.become(parameter.data, chain if mask.all() else [*chain, Masked(mask)])
 
 
 def geometric(final: float, rounds: int) -> list[float]:
@@ -167,30 +95,19 @@ def prune_iteratively(parameters: Iterable[Parameter], densities: Iterable[float
         yield density
 
 
-def prune_dead_units(model: Layer) -> int:
-    """Zero what leads into units that lead nowhere, their biases included, and return how many such units there are.
+def prune_gradually(parameters: Iterable[Parameter], densities: Iterable[float],
+                    start: Callable[[], Iterator[Record]], *, scope: str = "global") -> Iterator[Record]:
+    """Prune to the next density after each epoch of one training (Zhu & Gupta 2017, section 3); yields its records.
 
-    A unit none of whose outgoing weights survived can change no output, so neither can its incoming weights and bias
-    (Han et al. 2015, section 3.5). Works from the last layer back, so that units silenced on the way are found too; the
-    outputs stay equal. Looks at a Sequential only, where each layer reads what the one before it writes; a container
-    inside it may read and write in other ways, so that what leads into it stays.
+    start: begins the training, `lambda: train(model, Adam(model.parameters()), …)`. It is called when masks of ones are
+    in place, so that pruning only tightens them and the optimizer goes on with its momentum. Epochs beyond the
+    densities train on with the last mask. A training with `saver` resumes to the same bits.
     """
-    layers = [layer for layer in model.layers if has_weights(layer)] if isinstance(model, Sequential) else []
-    dead = 0
-    for layer, following in reversed(list(itertools.pairwise(layers))):
-        if not isinstance(layer, (Linear, Conv2d)) or not isinstance(following, (Linear, Conv2d)):
-            continue
-        w, onward = layer.weight.forward(), following.weight.forward()
-        used = np.asarray(onward.reshape(len(onward), len(w), -1).any((0, 2)))
-        dead += int(np.count_nonzero(~used))
-        if not used.all():
-            rows = used.reshape(-1, *(1,) * (w.ndim - 1))
-            apply_mask(layer.weight, np.broadcast_to(rows, w.shape).copy())
-            if layer.bias is not None:
-                apply_mask(layer.bias, used)
-    return dead
-
-
-def has_weights(layer: Layer) -> bool:
-    """Whether a layer, or one inside it, is a linear map or a convolution."""
-    return any(isinstance(node, (Linear, Conv2d)) for _, node in layer.walk())
+    parameters = list(parameters)
+    for p in parameters:
+        p.become(p.data, [*p.parametrizations, Masked(np.ones(p.shape, bool))])
+    records = start()
+    for density, record in zip(densities, records, strict=False):  # densities first: no record is lost at their end
+        prune(parameters, 1 - as_fraction(density, "density"), scope=scope)
+        yield record
+    yield from records

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..inputs import as_integer
 from ..nn import Layer
-from ..pruning.magnitude import prune_dead_units, prune_iteratively
+from ..pruning.dead_units import prune_dead_units
+from ..pruning.magnitude import prune_iteratively
 from .sharing import share
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import nn
 from ..errors import FormatError
-from ..pruning.magnitude import Masked, Scatter
+from ..pruning.masks import Masked, Scatter
 from ..quantization.sharing import Codebook
 
 KINDS: dict[int, type[nn.Node]] = {

@@ -3,7 +3,8 @@
 import numpy as np
 
 from minicompress.nn import SGD, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential, cross_entropy
-from minicompress.pruning.magnitude import apply_mask, prune_dead_units
+from minicompress.pruning.dead_units import prune_dead_units
+from minicompress.pruning.masks import apply_mask
 
 
 def network(seed=0):

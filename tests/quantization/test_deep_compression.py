@@ -9,7 +9,7 @@ from minicompress import storage
 from minicompress.errors import RangeError
 from minicompress.ledger import finished
 from minicompress.nn import Adam, Linear, ReLU, Sequential, cross_entropy
-from minicompress.pruning.magnitude import Masked, Scatter
+from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.deep_compression import prune_and_share
 from minicompress.quantization.sharing import Codebook
 

@@ -5,7 +5,7 @@ import pytest
 
 from minicompress.errors import DTypeError, RangeError, ShapeError, StateError
 from minicompress.nn.parameter import Parameter
-from minicompress.pruning.magnitude import Masked, Scatter
+from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.sharing import Codebook, compression_rate, inertia, kmeans, share
 
 CODES = np.array([[3, 0, 2, 1], [1, 1, 0, 3], [0, 3, 1, 0], [3, 1, 2, 2]], dtype=np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minicompress import nn
-from minicompress.pruning.magnitude import Masked, Scatter
+from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.sharing import Codebook
 from minicompress.storage import inspect, load, save, to_bytes
 from minicompress.storage.codecs import CODEC_NAMES

@@ -10,7 +10,7 @@ import pytest
 
 from minicompress import nn
 from minicompress.errors import FormatError, MiniCompressError
-from minicompress.pruning.magnitude import Masked, Scatter
+from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.sharing import Codebook
 from minicompress.storage import from_bytes, to_bytes
 from minicompress.storage.tree import Writer

@@ -13,7 +13,7 @@ import pytest
 import minicompress
 from minicompress import nn
 from minicompress.errors import FormatError, LimitError
-from minicompress.pruning.magnitude import Scatter
+from minicompress.pruning.masks import Scatter
 from minicompress.quantization import huffman_coder
 from minicompress.storage import from_bytes, tree
 from minicompress.storage.codecs import CODEC_NAMES

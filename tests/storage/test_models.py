@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minicompress import nn
-from minicompress.pruning.magnitude import Masked, Scatter
+from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.sharing import Codebook
 from minicompress.storage import from_bytes, round_to, to_bytes
 from minicompress.storage.kinds import KINDS

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minicompress import nn
 from minicompress.errors import FormatError, LimitError, StorageError
-from minicompress.pruning.magnitude import Scatter
+from minicompress.pruning.masks import Scatter
 from minicompress.storage import tree
 from minicompress.storage.kinds import NUMBERS
 from minicompress.storage.tree import MAX_DEPTH, MAX_PATH, MAX_VALUES, NODE, TreeReader, Writer

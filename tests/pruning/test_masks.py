@@ -1,12 +1,13 @@
-"""Masks and codebooks in any chain: the right gradient, and a frozen form with the same weight."""
+"""Masks: alone and with codebooks in any chain the right gradient, and a frozen form with the same weight."""
 
 import copy
 
 import numpy as np
 import pytest
 
-from minicompress.nn import Parameter
-from minicompress.pruning.magnitude import Masked, Scatter
+from minicompress.errors import DTypeError, ShapeError, StateError
+from minicompress.nn import SGD, Linear, Parameter
+from minicompress.pruning.masks import Masked, Scatter, apply_mask
 from minicompress.quantization.sharing import Codebook
 
 
@@ -66,3 +67,51 @@ def test_mask_inside_and_outside_of_a_codebook_differ():
     outside.freeze()
     assert [type(p) for p in outside.parametrizations] == [Codebook, Scatter]
     assert [type(p) for p in inside.parametrizations] == [Scatter, Codebook]
+
+
+def step(layer, optimizer):
+    layer.backward(layer(np.ones((2, 3))))
+    optimizer.step()
+
+
+def test_the_first_mask_starts_a_new_optimisation_and_a_later_one_only_tightens_it():
+    layer = Linear(3, 2, rng=0)
+    optimizer = SGD(layer.parameters(), 0.1)
+    first, second = np.array([[1, 1, 0], [1, 1, 1]], bool), np.array([[1, 0, 1], [1, 1, 1]], bool)
+    apply_mask(layer.weight, first)
+    with pytest.raises(StateError, match="new optimizer"):
+        step(layer, optimizer)
+    layer.train()
+    optimizer = SGD(layer.parameters(), 0.1)
+    step(layer, optimizer)
+    apply_mask(layer.weight, second)
+    step(layer, optimizer)
+    assert optimizer.t == 2 and len(layer.weight.parametrizations) == 1
+    assert np.array_equal(layer.weight.forward() != 0, first & second) and first.sum() == 5  # the caller's is untouched
+
+
+def test_an_all_true_mask_changes_nothing():
+    parameter = Parameter(np.ones((2, 3)))
+    data = parameter.data
+    apply_mask(parameter, np.ones((2, 3), bool))
+    assert parameter.data is data and not parameter.parametrizations
+
+
+def test_a_weight_that_loses_the_rest_in_two_masks_warns():
+    parameter = Parameter(np.ones(4))
+    apply_mask(parameter, np.array([True, True, False, False]))
+    with pytest.warns(UserWarning, match="lost all its entries"):
+        apply_mask(parameter, np.array([False, False, True, True]))
+
+
+def test_wrong_masks_are_named_and_change_nothing():
+    with pytest.raises(DTypeError):
+        Masked(np.ones(3))
+    with pytest.raises(ShapeError):
+        Parameter(np.ones(3), [Masked(np.ones(4, bool))])
+    with pytest.raises(ShapeError):
+        Parameter(np.ones(3), [Scatter(np.ones(4, bool))])
+    parameter = Parameter(np.ones((4, 5)), [Masked(np.ones((4, 5), bool))])
+    with pytest.raises(ShapeError):
+        apply_mask(parameter, np.ones(5, bool))  # NumPy would repeat it for every row
+    assert parameter.parametrizations[0].mask.all()
