@@ -6,6 +6,9 @@
     macs      multiply-accumulates of one sample, in linear maps and convolutions as they run (a zero is multiplied too)
     bytes     the size of the .mcz file, from the disk
     ratio     the dense network's file in float32 over this file
+    seconds   of a forward pass, the median of several; in the table of stages, of the work that led there
+
+`linear_cost` and `conv_cost` count a layer from its sizes alone. Energy is in energy.py.
 
 Not counted: activations, pooling and batch norm, which take few operations, and the memory for activations.
 """
@@ -16,13 +19,16 @@ import copy
 import functools
 import json
 import os
+import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from . import storage
+from .inputs import as_integer
 from .nn import Conv2d, Layer, Linear, Parameter
 from .table import percent, table
 
@@ -74,6 +80,17 @@ def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
     return {path: macs(layer) for path, layer in layers.items() if layer.saved is not None}
 
 
+def linear_cost(n_in: int, n_out: int) -> tuple[int, int]:
+    """(weights, macs) = (out (in + 1), out in)      a linear layer with biases"""
+    return n_out * (n_in + 1), n_out * n_in
+
+
+def conv_cost(n_in: int, n_out: int, kernel: int, side: int, *, groups: int = 1) -> tuple[int, int]:
+    """(weights, macs) = (O (C k² / groups + 1), O C k² / groups · side²)      with biases; side: of the output image"""
+    products = n_out * n_in // groups * kernel**2
+    return products + n_out, products * side**2
+
+
 def count(parameters: list[Parameter]) -> tuple[int, int, int]:
     """(weights, trained numbers, non-zero weights), summed over the parameters."""
     weights = [p.forward() for p in parameters]
@@ -97,6 +114,20 @@ def file_bytes(model: Layer) -> int:
         path = Path(folder) / "model.mcz"
         storage.save(path, model)
         return os.path.getsize(path)
+
+
+def inference_seconds(model: Layer, x: np.ndarray, repeats: int = 21) -> float:
+    """The median wall-clock seconds of a forward pass over the whole batch x (N, …), after one that does not count."""
+    before, times = model.training, []
+    model.train(False)
+    try:
+        for _ in range(as_integer(repeats, "repeats", 1) + 1):
+            start = time.perf_counter()
+            model.forward(x)
+            times.append(time.perf_counter() - start)
+    finally:
+        model.train(before)
+    return statistics.median(times[1:])
 
 
 class Ledger:

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from minicompress import storage
-from minicompress.ledger import Ledger, count, file_bytes, finished, layer_macs, layer_table
+from minicompress.errors import RangeError
+from minicompress.ledger import (
+    Ledger,
+    conv_cost,
+    count,
+    file_bytes,
+    finished,
+    inference_seconds,
+    layer_macs,
+    layer_table,
+    linear_cost,
+)
 from minicompress.nn import (
     AvgPool2d,
     BatchNorm,
@@ -21,7 +32,8 @@ from minicompress.nn import (
     Residual,
     Sequential,
 )
-from minicompress.pruning.magnitude import Masked, prune
+from minicompress.pruning.magnitude import prune
+from minicompress.pruning.masks import Masked
 from minicompress.quantization.sharing import share
 
 
@@ -122,3 +134,25 @@ def test_the_table_of_layers_adds_up():
 
 def test_parameters_that_stand_alone_are_counted():
     assert count([Parameter(np.array([0.0, 1.0]))]) == (2, 2, 1)
+
+
+def test_costs_from_sizes_alone_are_those_of_the_layers():
+    rng, images = np.random.default_rng(0), np.zeros((1, 6, 9, 9))
+    grouped = Conv2d(6, 8, 3, rng=rng, stride=2, padding=1, groups=2)
+    for layer, x, cost in [(Linear(7, 5, rng=rng), np.zeros((1, 7)), linear_cost(7, 5)),
+                           (Conv2d(6, 8, 3, rng=rng), images, conv_cost(6, 8, 3, 7)),
+                           (grouped, images, conv_cost(6, 8, 3, 5, groups=2))]:
+        model = Sequential([layer])
+        assert cost == (count(model.parameters())[0], sum(layer_macs(model, x).values()))
+
+
+def test_seconds_are_the_median_of_forward_passes_in_evaluation_mode(monkeypatch):
+    model, ticks, modes = mlp(), iter([0, 9, 9, 10, 10, 13, 13, 15]), []
+    monkeypatch.setattr("minicompress.ledger.time.perf_counter", lambda: modes.append(model.training) or next(ticks))
+    assert inference_seconds(model, np.zeros((2, 64)), repeats=3) == 2  # of 1, 3, 2; the first pass, 9, does not count
+    assert model.training and not any(modes)
+
+
+def test_at_least_one_pass_is_timed():
+    with pytest.raises(RangeError, match="repeats"):
+        inference_seconds(mlp(), np.zeros((1, 64)), repeats=0)
