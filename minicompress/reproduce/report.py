@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..table import table
+from ..verdict import verdict
 from .row import Claim, Figures, Row
 
 HEADER = ["claim", "published", "ours", "lowest", "highest", "criterion", "met"]
@@ -33,10 +34,13 @@ def report(row: Row, found: Mapping[int, Mapping[str, Any]], wanted: Sequence[in
 
 
 def claim_lines(claim: Claim, figures: Figures, unknown: str) -> list[list[str]]:
-    """The claim with its first criterion, and a line for each further one."""
+    """The claim with its verdict, or with its first criterion and a line for each further one."""
     values = figures[claim.figure]
     ours = float(claim.average(values))
     cells = [claim.what, claim.published, *(claim.form(v) for v in (ours, float(values.min()), float(values.max())))]
+    if claim.verdict:
+        asked = "verdict" if claim.margin is None else f"verdict, > {claim.form(claim.margin)}"
+        return [[*cells, asked, unknown or verdict(claim.what, values, margin=claim.margin).verdict]]
     if not claim.criteria:
         return [[*cells, "", ""]]
     met = [unknown or ("yes" if criterion.holds(ours, figures) else "no") for criterion in claim.criteria]

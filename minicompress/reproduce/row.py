@@ -37,7 +37,11 @@ def near(other: str, margin: float) -> Criterion:
 
 
 class Claim(NamedTuple):
-    """One line of the table: what was published, the figure that answers it, how it is written, and when it counts."""
+    """One line of the table: what was published, the figure that answers it, how it is written, and when it counts.
+
+    Instead of criteria, an ordering asks for a verdict (verdict.py): its figure is a paired difference, positive as
+    claimed, and the row needs 5 seeds, or a margin stated beforehand. No verdict is a failure.
+    """
 
     what: str
     published: str
@@ -45,6 +49,8 @@ class Claim(NamedTuple):
     form: Callable[[float], str] = percent
     criteria: Sequence[Criterion] = ()
     average: Callable[[np.ndarray], Any] = np.mean
+    verdict: bool = False
+    margin: float | None = None
 
 
 class Row(NamedTuple):
@@ -69,6 +75,11 @@ def count(value: float) -> str:
 def times(value: float) -> str:
     """12.345 as "12.3x"."""
     return f"{value:.1f}x"
+
+
+def points(difference: float) -> str:
+    """0.0123, a difference of two fractions, as "+1.23"."""
+    return f"{100 * difference:+.2f}"
 
 
 def minutes(seconds: float) -> str:

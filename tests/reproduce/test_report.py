@@ -1,9 +1,11 @@
 """The table: every claim with its criteria, decided only over enough seeds."""
 
 import numpy as np
+import pytest
 
+from minicompress.errors import RangeError
 from minicompress.reproduce.report import report
-from minicompress.reproduce.row import Claim, Criterion, Row, at_least, at_most, count, minutes, near
+from minicompress.reproduce.row import Claim, Criterion, Row, at_least, at_most, count, minutes, near, points
 from minicompress.table import percent
 
 CLAIMS = [
@@ -61,3 +63,33 @@ def test_a_criterion_may_look_at_every_seed():
 
     assert decide("≥ dense on every seed", lambda ours, all: (all["pruned"] >= all["dense"]).all())
     assert not decide("> dense on every seed", lambda ours, all: (all["pruned"] > all["dense"]).all())
+
+
+GAINS = {"up": (1, 2, 3, 2, 1), "small": (5, 6, 5, 4, 5), "mixed": (-3, 2, -1, 2, 1), "down": (-1, -2, -3, -2, -1)}
+
+
+def decide(*claims, seeds=5, wanted=5):
+    found = {i: {"figures": {k: v[i] / 100 for k, v in GAINS.items()}, "seconds": 1.0} for i in range(5)}
+    return run(found, range(wanted), ROW._replace(claims=claims, seeds=seeds))
+
+
+def test_an_ordering_gets_a_verdict_and_never_fails_the_row():
+    met, lines = decide(*(Claim(k, "yes", k, points, verdict=True) for k in GAINS))
+    words = [line.split("  verdict  ")[1].strip() for line in lines[-4:]]
+    assert met and words == ["REPRODUCED", "REPRODUCED", "INCONCLUSIVE", "NOT REPRODUCED"]
+    assert lines[-1].split()[:5] == ["down", "yes", "-1.80", "-3.00", "-1.00"]
+
+
+def test_a_margin_stated_beforehand_is_shown_and_must_be_exceeded():
+    _, lines = decide(Claim("x", "yes", "small", points, verdict=True, margin=0.03), seeds=3, wanted=3)
+    assert lines[-1].endswith("verdict, > +3.00  REPRODUCED")
+    _, lines = decide(Claim("x", "yes", "small", points, verdict=True, margin=0.05))
+    assert lines[-1].endswith("verdict, > +5.00  INCONCLUSIVE")
+
+
+def test_a_verdict_waits_for_enough_seeds():
+    claim = Claim("x", "yes", "up", points, verdict=True)
+    met, lines = decide(claim, wanted=4)
+    assert met and lines[-1].endswith("4 of 5 seeds")
+    with pytest.raises(RangeError, match="no margin"):
+        decide(claim, seeds=3, wanted=3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicompress.reproduce.row import at_least, at_most, count, minutes, near, times, yes
+from minicompress.reproduce.row import at_least, at_most, count, minutes, near, points, times, yes
 from minicompress.table import percent
 
 
@@ -25,3 +25,4 @@ def test_near_compares_means_over_the_seeds(dense):
 def test_forms():
     assert (count(22200.4), times(12.34), minutes(90.0)) == ("22,200", "12.3x", "1.5 min")
     assert (yes(1.0), yes(2 / 3)) == ("yes", "no")
+    assert (points(0.01234), points(-0.0005)) == ("+1.23", "-0.05")

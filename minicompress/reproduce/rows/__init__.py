@@ -2,5 +2,9 @@
 
 from ..row import Row
 from .deep_compression import LENET_5, LENET_300_100
+from .han import HAN_CURVES
+from .obd import OBD
+from .obs import OBS
+from .structured import STRUCTURED
 
-ROWS: dict[str, Row] = {row.name: row for row in (LENET_300_100, LENET_5)}
+ROWS: dict[str, Row] = {row.name: row for row in (LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED)}
