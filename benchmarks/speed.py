@@ -12,7 +12,7 @@ from pathlib import Path
 
 from minicompress.table import table
 
-from . import compression, growth, training
+from . import compression, curvature, growth, training
 from .timing import Row, measure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,11 +53,11 @@ def facts(turns: int) -> str:
     return f"k-means, inertia above the least one: {gaps}\n{turns} turns; {packages}"
 
 
-def replace_block(path: Path, text: str) -> None:
-    """Put `text` between the first pair of fences ```text and ``` of a page."""
-    before, _, rest = path.read_text("utf-8").partition("```text\n")
+def replace_block(path: Path, text: str, fence: str = "```text\n") -> None:
+    """Put `text` between the first `fence` of a page and the ``` that closes it."""
+    before, _, rest = path.read_text("utf-8").partition(fence)
     _, _, after = rest.partition("```")
-    path.write_text(f"{before}```text\n{text}\n```{after}", encoding="utf-8", newline="\n")
+    path.write_text(f"{before}{fence}{text}\n```{after}", encoding="utf-8", newline="\n")
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=31, help="how often the contenders take turns (default 31)")
     args = parser.parse_args()
     rows: list[Row] = []
-    for job in [*training.jobs(), *compression.jobs()]:
+    for job in [*training.jobs(), *compression.jobs(), *curvature.jobs()]:
         if not args.words or any(word in job.name for word in args.words):
             print(job.name, flush=True)
             rows += measure(job, args.turns)
