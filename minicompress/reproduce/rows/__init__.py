@@ -7,4 +7,5 @@ from .obd import OBD
 from .obs import OBS
 from .structured import STRUCTURED
 
-ROWS: dict[str, Row] = {row.name: row for row in (LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED)}
+ROWS: dict[str, Row] = {row.name: row for row in (
+    LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED)}
