@@ -3,9 +3,9 @@
     s = h_w w² / 2,   E rises by about Σ s over the deleted weights      h_w = ∂²E/∂w² (curvature.py)   s, h_w, w: alike
 
 The second-order Taylor term of E for w → 0. It stands alone if training has reached a minimum (no first-order term), if
-E is nearly quadratic, and if deletions do not interact (LeCun, Denker & Solla 1990, section 2.1). The last assumption
-fails first: of many weights into one saturated unit each alone is cheap, all together are not. So saliencies are
-computed anew after every few deletions.
+E is nearly quadratic, and if deletions do not interact (LeCun, Denker & Solla 1990, section 2.1). Many deletions at once
+break this: around a saturated unit E is flat, so each weight into it is cheap, but all together lead out of the flat
+part. So saliencies are computed anew after every few deletions.
 
 Not here: a correction of the weights that stay (obs.py), and biases, which the paper deletes as well.
 """
