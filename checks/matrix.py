@@ -2,6 +2,7 @@
 
     python -m checks.matrix                            makes the environments it needs, prints a line for each cell
     python -m checks.matrix --folder DIR 3 7           keeps them in DIR for the next time; cells 3 and 7 only
+    python -m checks.matrix --notebooks 05 06          only the notebooks whose names start so
 
 Each cell runs `minicompress tour --seed 0`, `minicompress check` and the notebooks under strict nbval. Every pair of
 two settings occurs in some cell, but for OpenBLAS's core type with Python's version, which would take 15 cells: the
@@ -135,20 +136,20 @@ def tour(python: Path | str, variables: dict[str, str], cwd: Path = ROOT, *more:
         return output(command, variables, cwd).split()[-1]
 
 
-def run(cell: Cell, folder: Path) -> dict[str, Any]:
+def run(cell: Cell, folder: Path, notebooks: Sequence[Path]) -> dict[str, Any]:
     """All that a cell finds out.   Raises Skipped."""
     python = install(cell, folder)
     variables = environment(cell, python, folder)
     facts, started = probe(cell, python, variables), time.perf_counter()
     sha256 = tour(python, variables, folder)
     checked = attempt([python, "-m", "minicompress", "check"], variables, folder)
-    nbval = ["pytest", "-n0", "-q", "-pno:cacheprovider", "--nbval-cell-timeout=3600", "notebooks"]
-    notebooks = attempt([python, "-m", *nbval], variables, ROOT)
+    nbval = [python, "-m", "pytest", "-n0", "-q", "-pno:cacheprovider", "--nbval-cell-timeout=3600"]
+    runs = {path.stem: attempt([*nbval, path], variables, ROOT) for path in notebooks}
     here = [row.split()[-1] for row in checked.stdout.splitlines() if row.startswith("here")]
-    said = (notebooks.stdout.strip() or notebooks.stderr.strip()).splitlines()[-1].strip("= ")
     return {**facts, "tour": sha256, "quick tour": here[0] if here else checked.stderr[-500:],
-            "check": checked.returncode == 0, "notebooks": notebooks.returncode == 0, "nbval": said,
-            "differences": "" if notebooks.returncode == 0 else notebooks.stdout[-20000:],
+            "check": checked.returncode == 0,
+            "notebooks": {stem: done.returncode == 0 for stem, done in runs.items()},
+            "differences": "".join((done.stdout + done.stderr)[-20000:] for done in runs.values() if done.returncode),
             "seconds": round(time.perf_counter() - started)}  # fmt: skip
 
 
@@ -164,17 +165,18 @@ def line(cell: Cell, found: dict[str, Any]) -> str:
     if "tour" not in found:
         return f"{asked} | " + "; ".join(f"{key}: {value}" for key, value in found.items())
     simd = found["SIMD"][-1] if found["SIMD"] else "baseline"
+    equal = f"{sum(found['notebooks'].values())} of {len(found['notebooks'])} notebooks equal"
     return (f"{asked} | {found['Python']} {found['NumPy']} {found['SciPy']} {'+'.join(found['BLAS'])} "
             f"x{found['threads'][0]} {simd} | tour {found['tour'][:12]} | quick {found['quick tour'][:12]} "
-            f"{'golden' if found['check'] else 'NOT GOLDEN'} | {found['nbval']} | {found['seconds']} s")
+            f"{'golden' if found['check'] else 'NOT GOLDEN'} | {equal} | {found['seconds']} s")
 
 
-def matrix(folder: Path, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+def matrix(folder: Path, numbers: Sequence[int], notebooks: Sequence[Path]) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, what it found) of the cells with these numbers, printed as they come."""
     for number in numbers:
         cell, found = CELLS[number - 1], dict[str, Any]()
         try:
-            found = run(cell, folder)
+            found = run(cell, folder, notebooks)
         except Skipped as reason:
             found = {"skipped": str(reason)}
         except (subprocess.SubprocessError, OSError) as error:
@@ -183,11 +185,20 @@ def matrix(folder: Path, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str
         yield number, {"cell": cell._asdict(), **found}
 
 
+def joined(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, with the notebooks of an earlier run in the same environment that ran no more."""
+    same = ("Python", "NumPy", "SciPy", "tour")
+    if "tour" not in found or any(before.get(key) != found.get(key) for key in same):
+        return found
+    return {**found, "notebooks": {**before["notebooks"], **found["notebooks"]},
+            "differences": before["differences"] + found["differences"]}
+
+
 def verdict(results: list[dict[str, Any]]) -> tuple[str, bool]:
     """A line that sums the results up, and whether they keep the promise."""
     ran = [found for found in results if "tour" in found]
     tours, quick = ({found[what] for found in ran} for what in ("tour", "quick tour"))
-    equal = sum(found["notebooks"] for found in ran)
+    equal = sum(all(found["notebooks"].values()) for found in ran)
     good = len(tours) == len(quick) == 1 and equal == len(ran) and all(found["check"] for found in ran)
     return (f"{len(ran)} cells ran, {sum('skipped' in found for found in results)} skipped; {len(tours)} sha256 of the "
             f"tour, {len(quick)} of the quick tour; the notebooks were equal in {equal}",
@@ -199,14 +210,18 @@ def main() -> int:
     parser.add_argument("cells", nargs="*", type=int, metavar="CELL", help="their numbers, from 1 (default: all)")
     parser.add_argument("--folder", type=Path, help="where the environments stay (default: a temporary folder)")
     parser.add_argument("--json", type=Path, help="write what was found into this file, which keeps its other cells")
+    parser.add_argument("--notebooks", nargs="+", default=[""], metavar="NN", help="how their names start")
     args = parser.parse_args()
+    notebooks = sorted(path for name in args.notebooks for path in (ROOT / "notebooks").glob(f"{name}*.ipynb"))
     kept: list[dict[str, Any]] = [{}] * len(CELLS)
-    if args.cells and args.json and args.json.exists():
+    if args.json and args.json.exists():
         kept = json.loads(args.json.read_text("utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder.resolve() if args.folder else Path(temporary)
-        for number, found in matrix(folder, args.cells or range(1, len(CELLS) + 1)):
-            kept[number - 1] = found
+        for number, found in matrix(folder, args.cells or range(1, len(CELLS) + 1), notebooks):
+            if args.json and args.json.exists():  # another process may have written other cells
+                kept = json.loads(args.json.read_text("utf-8"))
+            kept[number - 1] = joined(kept[number - 1], found)
             if args.json:
                 args.json.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8", newline="\n")
     text, good = verdict([found for found in kept if found])

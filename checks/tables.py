@@ -24,7 +24,8 @@ def matrix(cells: list[dict[str, Any]]) -> str:
         core = asked["core"] if asked["core"] != "default" else f"default, {'+'.join(cell.get('BLAS', '?'))}"
         row = [asked["python"], cell.get("NumPy", asked["numpy"]), core, str(asked["threads"]), asked["simd"]]
         if "tour" in cell:
-            notebooks = "equal" if cell["notebooks"] else "DIFFERENT"
+            same = list(cell["notebooks"].values())
+            notebooks = f"{len(same)} equal" if all(same) else f"{same.count(False)} of {len(same)} DIFFERENT"
             rows.append([*row, cell["tour"][:12], "golden" if cell["check"] else "DIFFERENT", notebooks])
         else:
             rows.append([*row, "skipped" if "skipped" in cell else "FAILED", "", ""])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.matrix import CELLS, OLDEST_NUMPY, ROOT, Cell, Skipped, environment, interpreter, line, probe, tour
+from checks.matrix import CELLS, OLDEST_NUMPY, ROOT, Cell, Skipped, environment, interpreter, joined, line, probe, tour
 from minicompress.cli import GOLDEN
 
 UNLIKE = [Cell("this", "this", "Nehalem", 1, "restricted"), Cell("this", "this", "Haswell", 2, "full")]
@@ -38,3 +38,10 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     cell = UNLIKE[0]._replace(core="NoSuchCore", simd="full")
     with pytest.raises(Skipped, match="asked for NoSuchCore"):
         probe(cell, Path(sys.executable), environment(cell, Path(sys.executable), tmp_path))
+
+
+def test_notebooks_of_an_earlier_run_count_in_the_same_environment_only() -> None:
+    before = {"Python": "3.11", "tour": "a", "notebooks": {"00": True, "01": True}, "differences": ""}
+    found = {**before, "notebooks": {"01": False}, "differences": "01 differs"}
+    assert joined(before, found) == {**found, "notebooks": {"00": True, "01": False}}
+    assert joined({**before, "tour": "b"}, found) == found == joined({}, found)
