@@ -166,3 +166,8 @@ def ratios(axes: Sequence[Axes], stages: Sequence[Any]) -> None:
     for ax in axes:
         ax.set_ylim(len(stages) - 0.4, -0.6)
         ax.grid(False, axis="y")
+
+
+def error_bars(ax: Axes, x: Sequence[float], means: Sequence[float], halves: Sequence[float], label: str = "") -> None:
+    """A curve of means with bars of ± half, such as intervals over seeds; a point that is NaN is left out."""
+    ax.errorbar(x, means, yerr=halves, label=label, marker="o", markersize=4, capsize=3, elinewidth=1)

@@ -168,3 +168,12 @@ def test_one_stage_without_an_error():
     plots.ratios(axes, STAGES[:1])
     plots.ratios(axes, [STAGES[0]._replace(error=0.0)])
     drawn(axes[0])
+
+
+def test_bars_stand_on_their_means(ax):
+    plots.error_bars(ax, [100, 20, 5], [1.5, np.nan, 2.5], [0.1, np.nan, 0.5], "ticket")
+    curve, _, (bars,) = ax.containers[0]
+    assert curve.get_xydata()[[0, 2]].tolist() == [[100, 1.5], [5, 2.5]]
+    assert np.allclose(bars.get_segments()[2], [[5, 2], [5, 3]])
+    assert ax.get_legend_handles_labels()[1] == ["ticket"]
+    drawn(ax)

@@ -33,8 +33,12 @@ MAY_IMPORT = {  # besides itself
 FRONT = {"__init__", "__main__", "cli", "tour", "report", "regenerate", "reproduce", "homework"}  # may import all
 BUILDS_ON = {  # module -> the other topics on which its lecture builds
     "quantization/deep_compression.py": {"pruning"},
+    "lottery/odds.py": {"pruning"},
+    "lottery/records.py": {"verdict"},  # a topic's table with intervals over seeds
     "lottery/tickets.py": {"pruning"},
     "lottery/supermask.py": {"pruning"},
+    "lottery/rethinking.py": {"pruning"},
+    "lottery/trials.py": {"pruning"},
 }
 UNDECLARED = {  # module -> what it imports beyond the core dependencies
     "data/download.py": {"requests"},  # comes with pooch
