@@ -3,9 +3,12 @@
 from ..row import Row
 from .deep_compression import LENET_5, LENET_300_100
 from .han import HAN_CURVES
+from .lottery import LOTTERY
 from .obd import OBD
 from .obs import OBS
+from .rethinking import RETHINKING
 from .structured import STRUCTURED
+from .supermasks import SUPERMASKS
 
 ROWS: dict[str, Row] = {row.name: row for row in (
-    LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED)}
+    LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED, LOTTERY, SUPERMASKS, RETHINKING)}
