@@ -1,7 +1,7 @@
 """The table of speed: every job against its peers, into results/speed.json, results/speed.png and docs/benchmarks.md.
 
     python -m benchmarks.speed               all jobs, some minutes
-    python -m benchmarks.speed CNN LeNet-5   the jobs with these words in their names; only prints
+    python -m benchmarks.speed CNN LeNet-5   the jobs with these words in their names; the other rows stay as they are
 """
 
 import argparse
@@ -65,21 +65,32 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="measure only jobs with one of these words in their names")
     parser.add_argument("--turns", type=int, default=31, help="how often the contenders take turns (default 31)")
     args = parser.parse_args()
-    rows: list[Row] = []
-    for job in [*training.jobs(), *compression.jobs(), *curvature.jobs()]:
+    setting = {"versions": versions(), "turns": args.turns}
+    jobs = [*training.jobs(), *compression.jobs(), *curvature.jobs()]
+    measured: dict[str, list[Row]] = {}
+    for job in jobs:
         if not args.words or any(word in job.name for word in args.words):
             print(job.name, flush=True)
-            rows += measure(job, args.turns)
-    text = rows_table(rows)
-    print(f"\n{text}")
+            measured[job.name] = measure(job, args.turns)
+    print("\n" + rows_table([row for rows in measured.values() for row in rows]))
+    results = ROOT / "results"
+    results.mkdir(exist_ok=True)
     if args.words:
-        return
-    grown = growth.growth(max(args.turns // 4, 1))
-    (ROOT / "results").mkdir(exist_ok=True)
-    growth.draw(grown, ROOT / "results" / "speed.png")
-    content = {"versions": versions(), "turns": args.turns, "rows": [row._asdict() for row in rows], "growth": grown}
-    (ROOT / "results" / "speed.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
-    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{facts(args.turns)}")
+        kept = json.loads((results / "speed.json").read_text("utf-8"))
+        if {key: kept[key] for key in setting} != setting:
+            print("not kept: the other rows were measured with other versions or turns")
+            return
+        grown, fresh = kept["growth"], set(measured)
+        for row in (Row(**fields) for fields in kept["rows"]):
+            if row.job not in fresh:
+                measured.setdefault(row.job, []).append(row)
+    else:
+        grown = growth.growth(max(args.turns // 4, 1))
+        growth.draw(grown, results / "speed.png")
+    rows = [row for job in jobs for row in measured.get(job.name, [])]
+    content = {**setting, "rows": [row._asdict() for row in rows], "growth": grown}
+    (results / "speed.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
+    replace_block(ROOT / "docs" / "benchmarks.md", f"{rows_table(rows)}\n\n{facts(args.turns)}")
 
 
 if __name__ == "__main__":
