@@ -6,7 +6,7 @@
     any linear     y = J x          h_x = (J ∘ J)ᵀ h_y
     elementwise    y = f(x)         h_x = f'(x)² ∘ h_y + f''(x) ∘ dy       dy = ∂E/∂y
 
-LeCun, Denker & Solla 1990, "Optimal Brain Damage", section 2.2; the sign of f'' as in LeCun, Bottou, Bengio & Haffner
+LeCun, Denker & Solla 1990, "Optimal Brain Damage", section 2.1; the sign of f'' as in LeCun, Bottou, Bengio & Haffner
 1998, appendix C. Without the term in f'' it is the Gauss-Newton form: never negative, and no dy is needed.
 
 Exact for a last linear map, and for the one before it where every output has a loss of its own (mean squared error).

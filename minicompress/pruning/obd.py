@@ -3,7 +3,7 @@
     s = h_w w² / 2,   E rises by about Σ s over the deleted weights      h_w = ∂²E/∂w² (curvature.py)   s, h_w, w: alike
 
 The second-order Taylor term of E for w → 0. It stands alone if training has reached a minimum (no first-order term), if
-E is nearly quadratic, and if deletions do not interact (LeCun, Denker & Solla 1990, section 2.1). Many deletions at once
+E is nearly quadratic, and if deletions do not interact (LeCun, Denker & Solla 1990, section 2). Many deletions at once
 break this: around a saturated unit E is flat, so each weight into it is cheap, but all together lead out of the flat
 part. So saliencies are computed anew after every few deletions.
 
@@ -63,7 +63,7 @@ def optimal_brain_damage(model: Layer, loss: Loss, samples: Samples, sparsity: f
                          second_derivative: bool = True) -> list[Deletion]:
     """Delete the fraction `sparsity` of model.weights() in equal rounds; what each was predicted to cost, and did cost.
 
-    The recipe of LeCun, Denker & Solla 1990, section 2.3, for a trained network (steps 1 and 2). rounds=1: one shot.
+    The recipe of LeCun, Denker & Solla 1990, section 2.2, for a trained network (steps 1 and 2). rounds=1: one shot.
     samples (x, target): those of the training, whose minimum the network is in. retrain: called after each round.
     Raises RangeError for a sparsity outside [0, 1] and for what `curvature` does not know.
     """
