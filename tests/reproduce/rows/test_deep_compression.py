@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from minicompress.data import Dataset, Samples
 from minicompress.ledger import layer_macs
 from minicompress.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minicompress.reproduce.report import claim_lines
@@ -22,31 +21,17 @@ from minicompress.tour import Recipe
 RECIPE = Recipe(20, (20, 5e-3), (0.6, 0.35), (5, 5e-3), 1e-5, 3, (2, 1e-3))
 
 
-def samples():
-    """Images of 10 x 10 with a bright quarter, which is the label."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = np.arange(n) % 4
-        x = rng.uniform(0, 0.5, (n, 1, 10, 10)).astype(np.float32)
-        for i, label in enumerate(labels):
-            x[i, 0, 5 * (label // 2) :, 5 * (label % 2) :][:5, :5] += 0.5
-        return Samples(x, labels)
-
-    return Dataset("quarters", tuple("0123"), draw(200), draw(40), draw(80))
-
-
 def network(rng):
     return Sequential([Conv2d(1, 4, 3, rng=rng, dtype=np.float32), MaxPool2d(2), Flatten(),
                        Linear(64, 20, rng=rng, dtype=np.float32), ReLU(), Linear(20, 4, rng=rng, dtype=np.float32)])
 
 
-def test_a_run_gives_every_figure_that_is_claimed():
+def test_a_run_gives_every_figure_that_is_claimed(quarters):
     def run(seed):
         rng = np.random.default_rng(seed)
         return compress(network(rng), data, RECIPE, rng)
 
-    data = samples()
+    data = quarters(10, dtype=np.float32, noise=0.5, shape=(1, 10, 10))
     figures = run(0)
     for row in (LENET_300_100, LENET_5):
         assert {claim.figure for claim in row.claims} == {*figures, "seconds"}

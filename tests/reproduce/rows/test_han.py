@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from minicompress.data import Dataset, Samples
 from minicompress.nn import Linear, ReLU, Sequential
 from minicompress.pruning.trade_off import CURVES, ITERATIVE, L1, L1_RETRAINED, L2, L2_RETRAINED
 from minicompress.reproduce import results
@@ -14,27 +13,13 @@ from minicompress.reproduce.rows.han import DENSITIES, HAN_CURVES, ORDERINGS, SH
 PAPER = {L2: 0.5, L1: 0.4, L1_RETRAINED: 0.3, L2_RETRAINED: 0.2, ITERATIVE: 0.1}  # errors in its order
 
 
-def quarters():
-    """Images of 6 x 6 with a bright quarter, which is the label."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = np.arange(n) % 4
-        x = rng.uniform(0, 1, (n, 6, 6))
-        for i, label in enumerate(labels):
-            x[i, 3 * (label // 2) :, 3 * (label % 2) :][:3, :3] += 0.5
-        return Samples(x.reshape(n, 36), labels)
-
-    return Dataset("quarters", tuple("0123"), draw(200), draw(40), draw(80))
-
-
 def network(seed):
     rng = np.random.default_rng(seed)
     return Sequential([Linear(36, 40, rng=rng), ReLU(), Linear(40, 4, rng=rng)])
 
 
 @pytest.mark.filterwarnings("ignore:a weight of shape")
-def test_a_run_gives_every_figure_that_is_claimed():
+def test_a_run_gives_every_figure_that_is_claimed(quarters):
     stages = {stage: (2 * epochs, 1e-2) for stage, (epochs, _) in STAGES.items()}
     figures = compare(lambda: network(0), quarters(), 0, stages)
     assert {claim.figure for claim in HAN_CURVES.claims} <= {*figures, "seconds"}

@@ -3,35 +3,20 @@
 import numpy as np
 import pytest
 
-from minicompress.data import Dataset, Samples
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows import lottery
 from minicompress.reproduce.rows.lottery import CONTROLLED, LOTTERY, NAMES, network, protocol, search
 
 
-def quarters():
-    """Images of 6 x 6 with a bright quarter, which is the label."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = np.arange(n) % 4
-        x = rng.uniform(0, 1, (n, 6, 6))
-        for i, label in enumerate(labels):
-            x[i, 3 * (label // 2) :, 3 * (label % 2) :][:3, :3] += 0.5
-        return Samples(x.reshape(n, 36).astype(np.float32), labels)
-
-    return Dataset("quarters", tuple("0123"), draw(240), draw(40), draw(80))
-
-
-def test_a_run_gives_every_figure_that_is_claimed():
-    figures = search(quarters(), 0, 20, 10)
+def test_a_run_gives_every_figure_that_is_claimed(quarters):
+    figures = search(quarters(train=240, dtype=np.float32), 0, 20, 10)
     assert {claim.figure for claim in LOTTERY.claims} <= {*figures, "seconds"}
     assert figures["dense"] < 0.2 and figures["dense, gain"] == figures["dense, last gain"] == 0
     for n in CONTROLLED:
         name = NAMES[n]
         assert figures[f"{name}, gain"] == figures["dense"] - figures[name]
         assert figures[f"{name}, lead"] == figures[f"{name}, other"] - figures[name]
-    assert search(quarters(), 0, 20, 10) == figures
+    assert search(quarters(train=240, dtype=np.float32), 0, 20, 10) == figures
 
 
 def test_the_network_starts_as_glorot_and_bengio_say():

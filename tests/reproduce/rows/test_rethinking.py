@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from minicompress.data import Dataset, Samples
 from minicompress.lottery.rethinking import QUARTER, SCRATCH_B, TUNED
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows.rethinking import EPOCHS, MNIST, RETHINKING, Recipe, compare, protocol
@@ -11,28 +10,14 @@ from minicompress.reproduce.rows.rethinking import EPOCHS, MNIST, RETHINKING, Re
 RECIPE = Recipe(4, 0.05, 10, 1e-4, 0.5)
 
 
-def samples():
-    """Images of 6 x 6 with a bright quarter, which is the label."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = np.arange(n) % 4
-        x = rng.uniform(0, 0.5, (n, 6, 6)).astype(np.float32)
-        for i, label in enumerate(labels):
-            x[i, 3 * (label // 2) :, 3 * (label % 2) :][:3, :3] += 0.5
-        return Samples(x.reshape(n, -1), labels)
-
-    return Dataset("quarters", tuple("0123"), draw(200), draw(40), draw(80))
-
-
-def test_a_run_gives_every_figure_that_is_claimed():
-    figures = compare(samples(), RECIPE, 0)
+def test_a_run_gives_every_figure_that_is_claimed(quarters):
+    figures = compare(quarters(dtype=np.float32, noise=0.5), RECIPE, 0)
     assert {claim.figure for claim in RETHINKING.claims} == {*figures, "seconds"}
     assert figures["macs, dense"] == 36 * 500 + 500 * 300 + 300 * 4
     assert figures["macs"] == 36 * 250 + 250 * 150 + 150 * 4
     assert figures[EPOCHS] == 4 * figures["macs, dense"] // figures["macs"] > 8
     assert max(figures[name] for name in ("dense", TUNED, SCRATCH_B)) < 0.1
-    assert compare(samples(), RECIPE, 0) == figures
+    assert compare(quarters(dtype=np.float32, noise=0.5), RECIPE, 0) == figures
 
 
 @pytest.mark.parametrize("field", Recipe._fields)

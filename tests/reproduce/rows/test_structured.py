@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from minicompress.data import Dataset, Samples
 from minicompress.nn import predict
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows.structured import (
@@ -21,22 +20,8 @@ from minicompress.reproduce.rows.structured import (
 RECIPE = Recipe(10, (5, 0.05, 1e-4), (8, 0.1, 0.2), (5, 0.05, 1e-4))
 
 
-def samples():
-    """Images of 10 x 10 with a bright quarter, which is the label; the border pixels say nothing."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = np.arange(n) % 4
-        x = rng.uniform(0, 0.5, (n, 10, 10)).astype(np.float32)
-        for i, label in enumerate(labels):
-            x[i, 5 * (label // 2) :, 5 * (label % 2) :][:5, :5] += 0.5
-        return Samples(x.reshape(n, -1), labels)
-
-    return Dataset("quarters", tuple("0123"), draw(200), draw(40), draw(80))
-
-
-def test_a_run_gives_every_figure_that_is_claimed():
-    figures = sparsify(samples(), RECIPE, np.random.default_rng(0))
+def test_a_run_gives_every_figure_that_is_claimed(quarters):
+    figures = sparsify(quarters(10, dtype=np.float32, noise=0.5), RECIPE, np.random.default_rng(0))
     assert {claim.figure for claim in STRUCTURED.claims} == {*figures, "seconds"}
     widths = figures["inputs"], figures["first"], figures["second"]
     assert all(0 < w <= full for w, full in zip(widths, (100, 500, 300), strict=True)) and widths[1] < 500

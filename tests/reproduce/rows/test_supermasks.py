@@ -3,25 +3,10 @@
 import numpy as np
 import pytest
 
-from minicompress.data import Dataset, Samples
 from minicompress.nn import Linear, ReLU, Sequential, constant, cosine
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows import supermasks
 from minicompress.reproduce.rows.supermasks import BEST, BOTH, STAGES, SUPERMASKS, compare, protocol
-
-
-def quarters():
-    """Images of 6 x 6 with a bright quarter, which is the label."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = np.arange(n) % 4
-        x = rng.uniform(0, 1, (n, 6, 6))
-        for i, label in enumerate(labels):
-            x[i, 3 * (label // 2) :, 3 * (label % 2) :][:3, :3] += 0.8
-        return Samples(x.reshape(n, 36), labels)
-
-    return Dataset("quarters", tuple("0123"), draw(300), draw(40), draw(80))
 
 
 def network():
@@ -31,14 +16,14 @@ def network():
 
 
 @pytest.mark.filterwarnings("ignore:a weight of shape")
-def test_a_run_gives_every_figure_that_is_claimed(monkeypatch):
+def test_a_run_gives_every_figure_that_is_claimed(quarters, monkeypatch):
     monkeypatch.setattr(supermasks, "STAGES", {"weights": (20, 5e-3, constant), "scores": (30, 0.1, cosine)})
     monkeypatch.setattr(supermasks, "ROUNDS", 8)
-    figures = compare(network(), quarters(), 0)
+    figures = compare(network(), quarters(train=300, bright=0.8), 0)
     assert {claim.figure for claim in SUPERMASKS.claims} == {*figures, "seconds"}
     assert figures["trained"] > 0.9 and figures["rewind"] > 0.8
     assert figures[BEST] > figures["random, init"] and figures[BOTH] > 0.8
-    assert compare(network(), quarters(), 0) == figures
+    assert compare(network(), quarters(train=300, bright=0.8), 0) == figures
 
 
 def words(**changed):
