@@ -7,7 +7,8 @@ from minicompress.errors import DataUnavailable
 from minicompress.regenerate import claims, course, join_streams, regenerate, verdicts
 
 CELLS = [
-    "import sys\nfrom IPython.display import Image\nprint('one')\nsys.stdout.flush()\nprint('two')\nImage(b'a picture', format='png')",
+    "import sys\nfrom IPython.display import Image\nprint('one')\nsys.stdout.flush()\nprint('two')\n"
+    "Image(b'a picture', format='png')",
     "from minicompress.verdict import exact, show, verdict\nrows = [exact('a claim that is long', True, '1 = 1'),\n"
     "        verdict('short', [1.0, 1.5, 2.0, 1.2, 1.1])]\nshow(rows)",
 ]
@@ -32,7 +33,8 @@ def test_a_second_run_leaves_no_difference_and_claims_are_gathered(root):
     assert path.read_text(encoding="utf-8") == first
     notebook = nbformat.read(path, as_version=4)
     assert [cell.id for cell in notebook.cells] == ["cell-00", "cell-01", "cell-02"]
-    assert notebook.cells[1].metadata == {"tags": ["figure-00_one"]} and "version" not in notebook.metadata.language_info
+    assert notebook.cells[1].metadata == {"tags": ["figure-00_one"]}
+    assert "version" not in notebook.metadata.language_info
     assert notebook.cells[1].outputs[0].text == "one\ntwo\n"
     assert (root / "lectures" / "figures" / "00_one.png").read_bytes() == b"a picture"
     assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2]
