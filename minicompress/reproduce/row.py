@@ -36,6 +36,9 @@ def near(other: str, margin: float) -> Criterion:
     return Criterion(f"≤ {other} + {100 * margin:g}", lambda ours, all: ours - all[other].mean() <= margin + SLACK)
 
 
+EVERY_SEED = Criterion("on every seed", lambda ours, all: ours == 1)
+
+
 class Claim(NamedTuple):
     """One line of the table: what was published, the figure that answers it, how it is written, and when it counts.
 

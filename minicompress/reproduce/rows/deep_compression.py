@@ -20,7 +20,7 @@ from ...nn import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential, e
 from ...pruning.magnitude import prune
 from ...quantization.deep_compression import prune_and_share
 from ...tour import MNIST, Recipe, lenet_300_100, train_stage
-from ..row import Claim, Criterion, Row, at_least, at_most, count, minutes, near, percent, times, yes
+from ..row import EVERY_SEED, Claim, Criterion, Row, at_least, at_most, count, minutes, near, percent, times, yes
 
 CONVOLUTIONAL = Recipe(64, (6, 1e-3), (0.25, 0.1, 0.06), (5, 1e-3), 3e-5, 5, (2, 3e-4))
 
@@ -102,7 +102,6 @@ def claims(published: Mapping[str, str], criteria: Mapping[str, Sequence[Criteri
             for what, figure, form in LINES]
 
 
-EVERY_SEED = Criterion("on every seed", lambda ours, all: ours == 1)
 PAPER = "Han, Pool, Tran & Dally 2015, table 1 and figure 5; Han, Mao & Dally 2016 (Deep Compression), table 1"
 
 LENET_300_100 = Row(

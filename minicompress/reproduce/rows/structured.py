@@ -17,7 +17,7 @@ from ...nn import SGD, Layer, Linear, ReLU, Sequential, cosine, error, predict, 
 from ...pruning.group_lasso import group_lasso, group_norms
 from ...pruning.surgery import remove_inputs, remove_units
 from ...table import percent
-from ..row import Claim, Criterion, Row, at_least, at_most, count, minutes, yes
+from ..row import EVERY_SEED, Claim, Row, at_least, at_most, count, minutes, yes
 
 
 class Recipe(NamedTuple):
@@ -111,8 +111,6 @@ def protocol(recipe: Recipe) -> str:
             f"largest difference of outputs is over the test images, in float64, between the sparse network and the "
             f"small one, relative to the largest output. The paper's share of the FLOPs follows from its widths.")
 
-
-EVERY_SEED = Criterion("on every seed", lambda ours, all: ours == 1)
 
 STRUCTURED = Row(
     "structured", "Wen, Wu, Wang, Chen & Li 2016, Learning Structured Sparsity in Deep Neural Networks, section 4.1",
