@@ -23,7 +23,6 @@ import numpy as np
 from ..errors import ShapeError
 from ..inputs import as_generator
 from ..nn import Parametrization
-from ..nn.grid import GRID, to_grid
 from ..nn.layers import Seed
 from ..nn.parameter import Frozen
 from .tickets import Criterion, Keep, large_final, rewind
@@ -93,10 +92,19 @@ PRUNED: dict[str, Values] = {
 }
 
 
+def few_bits(value: float, bits: int = 5) -> float:
+    """The nearest number of so many significant bits.
+
+    Weights that differ in sign alone let sums cancel exactly, and ReLU and argmax then look at the sign of zero. With
+    constants of 53 bits such a sum comes out as ± 1e-17, on each machine another; with a few bits no sum is rounded.
+    """
+    mantissa, exponent = np.frexp(value)
+    return float(np.ldexp(np.rint(mantissa * 2**bits), exponent - bits))
+
+
 def signed_constant(initial: np.ndarray) -> np.ndarray:
-    """c sign(i),  c: the standard deviation of i, on the grid (nn/grid.py)"""
-    c = to_grid(initial.std(dtype=np.float64), GRID)
-    return np.sign(initial) * initial.dtype.type(c)
+    """c sign(i),  c: the standard deviation of i, in few bits"""
+    return np.sign(initial) * initial.dtype.type(few_bits(initial.std(dtype=np.float64)))
 
 
 def reinit(initial: np.ndarray, final: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:

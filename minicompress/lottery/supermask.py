@@ -26,7 +26,7 @@ from ..nn import Layer, Parametrization
 from ..nn.layers import Seed
 from ..nn.parameter import Frozen
 from ..pruning.masks import Scatter
-from .deconstruct import signed_constant
+from .deconstruct import few_bits, signed_constant
 from .tickets import Criterion, Keep, rewind
 from .trials import Trial, choose, ticket
 
@@ -71,9 +71,9 @@ class Supermask(Parametrization):
         return self.slope * dm * self.scale(mask)
 
     def scale(self, mask: np.ndarray) -> np.floating:
-        """n / Σm with dynamic rescaling, else 1."""
+        """n / Σm in few bits with dynamic rescaling, else 1."""
         factor = mask.size / max(int(np.count_nonzero(mask)), 1) if self.rescale else 1.0
-        return self.weights.dtype.type(factor)
+        return self.weights.dtype.type(few_bits(factor))
 
     def renew(self) -> None:
         self.mask = None

@@ -94,7 +94,8 @@ def protocol() -> str:
             f"initial weights. Trained: {epochs} epochs at {lr:g}. Heuristic masks on the untrained network: one-shot, "
             f"the best on 5,000 validation images of {ROUNDS} densities 0.8ⁿ (0.9ⁿ in the last layer). Learned: "
             f"scores from 0, {score_epochs} epochs from {score_lr:g} with a cosine schedule; evaluated where the score "
-            f"is at least 0, and as drawn (mean of {DRAWS} masks). Resets: one-shot large-final tickets at "
+            f"is at least 0, and as drawn (mean of {DRAWS} masks). Constants and factors have 5 bits. Resets: one-shot "
+            f"large-final tickets at "
             f"{100 * 0.8**RESET:.1f} % ({100 * 0.9**RESET:.1f} % in the last layer), {epochs} epochs at {lr:g}. "
             f"The paper prunes in rounds, learns masks by SGD for many more epochs, and evaluates them as drawn.")
 
