@@ -6,6 +6,7 @@ The folders are the table of contents of the course, in reading order:
     ledger.py       lecture 01: what a network costs: weights, multiply-accumulates, bytes, seconds; energy.py: joules
     pruning/        lectures 02 to 04: magnitude.py, obd.py, obs.py, structured.py and what they stand on
     lottery/        lectures 05 to 07: tickets.py, deconstruct.py, supermask.py, rethinking.py and their experiments
+    distillation/   lecture 08: losses.py, targets.py, prior.py, hints.py, experiments.py
     quantization/   lectures 10 and 11: sharing.py, huffman.py, deep_compression.py
     storage/        the .mcz file: codecs.py, file.py
     data/           digits (bundled), MNIST and Fashion-MNIST (fetched), MONK's problems

@@ -33,6 +33,7 @@ MAY_IMPORT = {  # besides itself
 FRONT = {"__init__", "__main__", "cli", "tour", "report", "regenerate", "reproduce", "homework"}  # may import all
 BUILDS_ON = {  # module -> the other topics on which its lecture builds
     "quantization/deep_compression.py": {"pruning"},
+    "distillation/experiments.py": {"pruning"},
     "lottery/odds.py": {"pruning"},
     "lottery/records.py": {"verdict"},  # a topic's table with intervals over seeds
     "lottery/tickets.py": {"pruning"},

@@ -1,0 +1,120 @@
+"""Targets: smoothing, averages of teachers, and outputs that are no logits."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from scipy.special import softmax as scipy_softmax
+
+from minicompress.distillation.losses import soft
+from minicompress.distillation.targets import ensemble, from_labels, from_teacher, one_hot, teach
+from minicompress.errors import LabelError, RangeError, ShapeError
+from minicompress.nn import Adam, Linear, ReLU, Sequential, cross_entropy, predict, train
+
+RNG = np.random.default_rng(0)
+X = RNG.random((30, 4))
+LABELS = np.arange(30) % 3
+LOGITS = RNG.uniform(-3, 3, (4, 30, 3))
+
+
+def net(seed, *last):
+    return Sequential([Linear(4, 8, rng=seed), ReLU(), Linear(8, 3, rng=seed + 1), *last])
+
+
+def test_smoothed_labels_are_distributions():
+    t = one_hot(LABELS, 3, smoothing=0.3)
+    np.testing.assert_allclose(t.sum(1), 1)
+    np.testing.assert_allclose(t[1], [0.1, 0.8, 0.1])
+    assert np.array_equal(one_hot(LABELS, 3), np.eye(3)[LABELS])
+    assert np.array_equal(one_hot([1], 2, smoothing=1), [[0.5, 0.5]])
+    with pytest.raises(LabelError):
+        one_hot([3], 3)
+    with pytest.raises(RangeError):
+        one_hot(LABELS, 3, smoothing=10)
+
+
+@pytest.mark.parametrize("T", [0.01, 1, 4, 100])
+def test_averages_are_the_arithmetic_and_the_geometric_mean(T):
+    members = scipy_softmax(LOGITS / T, 2)
+    arithmetic = scipy_softmax(ensemble(LOGITS, "probabilities", T) / T, 1)
+    np.testing.assert_allclose(arithmetic, members.mean(0), atol=1e-12)
+    geometric = np.exp(np.log(members).mean(0))
+    geometric /= geometric.sum(1, keepdims=True)
+    np.testing.assert_allclose(scipy_softmax(ensemble(LOGITS, "logits") / T, 1), geometric, atol=1e-12)
+
+
+def test_averages_differ_and_agree_in_the_heat():
+    def gap(T):
+        v = ensemble(LOGITS, "probabilities", T) - ensemble(LOGITS, "logits")
+        return np.abs(v - v.mean(1, keepdims=True)).max()
+
+    assert gap(1) > 0.1 and gap(1000) < 0.01 and gap(math.inf) == 0
+    one = ensemble(LOGITS[:1], "probabilities", 2.0) - LOGITS[0]
+    np.testing.assert_allclose(one, one[:, :1].repeat(3, 1), atol=1e-12)
+
+
+def test_teachers_are_asked_in_evaluation_mode():
+    teachers = [net(0), net(7)]
+    v = teach(teachers, X)
+    np.testing.assert_allclose(v, (predict(teachers[0], X) + predict(teachers[1], X)) / 2)
+    assert np.array_equal(teach(teachers[0], X), predict(teachers[0], X))
+    assert not np.allclose(teach(teachers, X, "probabilities", 1.0), v)
+
+
+def test_outputs_that_are_no_logits_are_noticed():
+    with pytest.raises(RangeError, match="probabilities"):
+        from_teacher(X, scipy_softmax(LOGITS[0], 1), 2)
+    with pytest.warns(UserWarning, match="ReLU"):
+        teach(net(0, ReLU()), X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        teach(net(0), X)
+
+
+def test_supervision_trains_as_it_is():
+    v = LOGITS[0]
+    ways = [from_labels(X, LABELS, 3), from_labels(X, LABELS, 3, smoothing=0.1), from_teacher(X, v, 2),
+            from_teacher(X, v, math.inf), from_teacher(X, v, 2, labels=LABELS, alpha=0.7, reverse=True)]
+    for way in ways:
+        assert way.target.dtype == np.float64 and len(way.target) == 30
+        student = net(3)
+        *_, last = train(student, Adam(student.parameters(), 0.01), (way.x, way.target), epochs=20, rng=0, batch=10,
+                         loss=way.loss, progress=False)
+        assert last.loss < way.loss(predict(net(3), X), way.target)[0]
+    assert np.array_equal(ways[4].target, np.hstack([np.eye(3)[LABELS], v]))
+    assert ways[0].loss is cross_entropy
+
+
+def test_a_selection_keeps_rows_together():
+    way = from_teacher(X, LOGITS[0], 2)
+    part = way.only(LABELS == 1)
+    assert np.array_equal(part.x, X[1::3]) and np.array_equal(part.target, LOGITS[0, 1::3]) and part.loss is way.loss
+
+
+def test_a_linear_student_reaches_a_linear_teacher_but_not_through_a_relu():
+    """The mistake in a network: with a ReLU behind the logits the teacher cannot be matched."""
+    teacher = Sequential([Linear(4, 3, rng=5)])
+    way = from_teacher(X, teach(teacher, X), 2)
+    reached = []
+    for last in ([], [ReLU()]):
+        student = Sequential([Linear(4, 3, rng=6), *last])
+        for _ in train(student, Adam(student.parameters(), 0.05), (way.x, way.target), epochs=300, rng=0, batch=10,
+                       loss=way.loss, progress=False):
+            pass
+        reached.append(soft(2)(predict(student, X), way.target)[0])
+    assert 100 * reached[0] < reached[1]
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ShapeError, match="equal"):
+        ensemble([LOGITS[0], LOGITS[0, :5]])
+    with pytest.raises(ShapeError, match="one or more"):
+        ensemble([])
+    with pytest.raises(RangeError, match="average"):
+        ensemble(LOGITS, "logit")
+    for given in ({"labels": LABELS}, {"alpha": 0.5}):
+        with pytest.raises(RangeError, match="go together"):
+            from_teacher(X, LOGITS[0], 2, **given)
+    with pytest.raises(ShapeError):
+        from_teacher(X, LOGITS[0], 2, labels=LABELS[:-1], alpha=0.5)
