@@ -23,6 +23,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..inputs import as_generator
 from ..nn import Parametrization
+from ..nn.grid import few_bits
 from ..nn.layers import Seed
 from ..nn.parameter import Frozen
 from .tickets import Criterion, Keep, large_final, rewind
@@ -90,16 +91,6 @@ PRUNED: dict[str, Values] = {
     "init where grown": grown,
     "init where shrunk": lambda i, f: i - grown(i, f),
 }
-
-
-def few_bits(value: float, bits: int = 5) -> float:
-    """The nearest number of so many significant bits.
-
-    Weights that differ in sign alone let sums cancel exactly, and ReLU and argmax then look at the sign of zero. With
-    constants of 53 bits such a sum comes out as ± 1e-17, on each machine another; with a few bits no sum is rounded.
-    """
-    mantissa, exponent = np.frexp(value)
-    return float(np.ldexp(np.rint(mantissa * 2**bits), exponent - bits))
 
 
 def signed_constant(initial: np.ndarray) -> np.ndarray:

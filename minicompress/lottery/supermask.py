@@ -23,10 +23,11 @@ from scipy.special import expit
 from ..errors import ShapeError
 from ..inputs import as_generator
 from ..nn import Layer, Parametrization
+from ..nn.grid import few_bits
 from ..nn.layers import Seed
 from ..nn.parameter import Frozen
 from ..pruning.masks import Scatter
-from .deconstruct import few_bits, signed_constant
+from .deconstruct import signed_constant
 from .tickets import Criterion, Keep, rewind
 from .trials import Trial, choose, ticket
 

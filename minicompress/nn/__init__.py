@@ -4,7 +4,7 @@ Reading order: parameter.py with node.py, layers.py, elementwise.py, channelwise
 containers.py, losses.py, optim.py with grid.py, evaluation.py, training.py.
 """
 
-from .channelwise import BatchNorm, Gate
+from .channelwise import BatchNorm, ChannelShuffle, Gate
 from .containers import Concat, MultiExit, Residual, Selector, Sequential, Switch
 from .conv import AvgPool2d, Conv2d, GlobalAvgPool, MaxPool2d
 from .elementwise import Dropout, ReLU, Sigmoid, Sign, Tanh
@@ -18,9 +18,9 @@ from .parameter import Parameter, Parametrization
 from .training import Record, train
 
 __all__ = [
-    "GRID", "SGD", "Adam", "AvgPool2d", "BatchNorm", "Concat", "Conv2d", "Dropout", "Flatten", "Gate", "GlobalAvgPool",
-    "Layer", "Linear", "Loss", "MaxPool2d", "MultiExit", "Node", "Optimizer", "Parameter", "Parametrization", "ReLU",
-    "Record", "Residual", "Selector", "Sequential", "Sigmoid", "Sign", "Switch", "Tanh", "constant", "cosine",
-    "cross_entropy", "error", "l1", "l2", "linear", "log_softmax", "mean_squared_error", "predict", "softmax",
-    "squared_hinge", "to_grid", "train",
+    "GRID", "SGD", "Adam", "AvgPool2d", "BatchNorm", "ChannelShuffle", "Concat", "Conv2d", "Dropout", "Flatten", "Gate",
+    "GlobalAvgPool", "Layer", "Linear", "Loss", "MaxPool2d", "MultiExit", "Node", "Optimizer", "Parameter",
+    "Parametrization", "ReLU", "Record", "Residual", "Selector", "Sequential", "Sigmoid", "Sign", "Switch", "Tanh",
+    "constant", "cosine", "cross_entropy", "error", "l1", "l2", "linear", "log_softmax", "mean_squared_error",
+    "predict", "softmax", "squared_hinge", "to_grid", "train",
 ]

@@ -1,4 +1,4 @@
-"""Layers that treat every channel in its own way, in arrays (N, C) or (N, C, H, W): Gate and batch normalization."""
+"""Layers that treat every channel in its own way, in arrays (N, C) or (N, C, H, W): Gate, shuffle, normalization."""
 
 from __future__ import annotations
 
@@ -44,6 +44,42 @@ class Gate(Layer):
     def validate(self) -> None:
         if len(self.gate.shape) != 1:
             raise ShapeError(f"a gate has shape {self.gate.shape}; allowed: (C,).")
+
+
+class ChannelShuffle(Layer):
+    """y[n, i groups + j] = x[n, j C / groups + i]      x, y (N, C) or (N, C, H, W)   saved: the order
+
+    Each of `groups` equal groups of neighbours gives its first channel, then each its second, and so on: a
+    transpose of (groups, C / groups). Raises ShapeError where the groups do not divide C.
+    """
+
+    groups: int
+
+    def __init__(self, groups: int) -> None:
+        self.groups = as_integer(groups, "groups", 1)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        if x.ndim not in (2, 4) or x.shape[1] % self.groups:
+            raise ShapeError(f"{self!r} got x of shape {x.shape}; allowed: (N, C) or (N, C, H, W), C a multiple of "
+                             f"{self.groups}.")
+        order = np.arange(x.shape[1]).reshape(self.groups, -1).T.ravel()
+        self.save(order)
+        return take_channels(x, order)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        (order,) = self.recall()
+        return take_channels(dy, np.argsort(order))
+
+    def validate(self) -> None:
+        as_integer(self.groups, "groups", 1)
+
+    def __repr__(self) -> str:
+        return f"ChannelShuffle({self.groups})"
+
+
+def take_channels(x: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """x[:, order], with the batch innermost in memory."""
+    return np.moveaxis(np.moveaxis(x, 0, -1)[order], -1, 0)
 
 
 class BatchNorm(Layer):

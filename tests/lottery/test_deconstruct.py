@@ -15,11 +15,11 @@ from minicompress.lottery.deconstruct import (
     at_random,
     both,
     by_sign,
-    few_bits,
     grown,
     ranks,
     signed_constant,
 )
+from minicompress.nn.grid import few_bits
 from minicompress.pruning.magnitude import keep_largest
 
 I = np.array([0.1, -0.2, 0.3, -0.4, 0.5, -0.6])
@@ -131,10 +131,6 @@ def test_what_pruned_weights_are():
     np.testing.assert_array_equal(PRUNED["init where shrunk"](I, F), [0, 0, 0.3, 0, 0.5, -0.6])
     assert (PRUNED["zero"](I, F) == 0).all() and (PRUNED["init"](I, F) == I).all()
     assert (grown(I, I) == I).all()  # what never moved is at init
-
-
-def test_few_bits():
-    assert [few_bits(x) for x in (0.0, 1.0, 33.0, 34.9, 0.1, 2.0**-30)] == [0, 1, 32, 34, 0.1015625, 2.0**-30]
 
 
 def test_sums_of_signed_constants_cancel_exactly_through_three_layers():

@@ -1,4 +1,4 @@
-"""Gate and batch normalization against their formulas; the running statistics."""
+"""Gate, channel shuffle and batch normalization against their formulas; the running statistics."""
 
 import numpy as np
 import pytest
@@ -24,6 +24,23 @@ def test_a_gate_changes_nothing_at_first_and_closes_a_channel(shape: tuple[int, 
     np.testing.assert_array_equal(y, [2 * channels(x)[0], 0 * channels(x)[1], channels(x)[2]])
     layer.backward(np.ones(shape))
     np.testing.assert_allclose(layer.gate.grad, [c.sum() for c in channels(x)])
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (2, 6, 4, 5)])
+def test_a_channel_shuffle_deals_the_groups_out_in_turn(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, shape)
+    layer = nn.ChannelShuffle(3)  # groups (0, 1), (2, 3), (4, 5)
+    y = layer.forward(x)
+    np.testing.assert_array_equal(y, x[:, [0, 2, 4, 1, 3, 5]])
+    np.testing.assert_array_equal(layer.backward(y), x)  # a permutation: its transpose is its inverse
+    np.testing.assert_array_equal(nn.ChannelShuffle(2).forward(y), x)
+
+
+def test_a_channel_shuffle_refuses_channels_that_its_groups_do_not_divide() -> None:
+    with pytest.raises(ShapeError, match=r"ChannelShuffle\(4\) got x of shape \(2, 6\); .*multiple of 4"):
+        nn.ChannelShuffle(4).forward(np.ones((2, 6)))
+    with pytest.raises(RangeError, match="groups"):
+        nn.ChannelShuffle(0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -52,6 +52,7 @@ def configurations() -> Iterator[tuple[str, Callable[[], nn.Layer], tuple[int, .
         yield f"BatchNorm {name}", lambda: nn.BatchNorm(4), shape, training
         yield f"Gate {name}", lambda: nn.Gate(4), shape, training
         yield f"Switch {name}", lambda: switch(1), shape, training
+        yield f"ChannelShuffle {name}", lambda: nn.ChannelShuffle(2), shape, training
     yield "Switch, first", lambda: switch(0), (6, 4), TRAINING
     yield "Sequential, empty", lambda: nn.Sequential([]), (4, 5), TRAINING
     yield ("Sequential", lambda: nn.Sequential([nn.Linear(5, 6, rng=1), nn.ReLU(), nn.Dropout(0.5, rng=2),
