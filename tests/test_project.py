@@ -32,8 +32,12 @@ MAY_IMPORT = {  # besides itself
 }
 FRONT = {"__init__", "__main__", "cli", "tour", "report", "regenerate", "reproduce", "homework"}  # may import all
 BUILDS_ON = {  # module -> the other topics on which its lecture builds
+    "architecture/mobile.py": {"ledger"},
+    "architecture/zoo.py": {"ledger"},  # layer tables, counted by it
     "quantization/deep_compression.py": {"pruning"},
+    "quantization/uniform.py": {"pruning"},
     "distillation/experiments.py": {"pruning"},
+    "dynamic/routing.py": {"ledger"},  # multiply-accumulates of what ran
     "lottery/odds.py": {"pruning"},
     "lottery/records.py": {"verdict"},  # a topic's table with intervals over seeds
     "lottery/tickets.py": {"pruning"},

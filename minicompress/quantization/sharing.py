@@ -9,10 +9,12 @@ The numbers start as the centroids of the trained weights (`kmeans`); then they 
 
 Source: Han, Mao and Dally, "Deep Compression", ICLR 2016, section 3.
 
-Not here: codes that change while the codebook is trained, one codebook for several layers, codebooks of vectors.
+Not here: codes that change while the codebook is trained, codebooks of vectors. How many numbers for which layer:
+allocation.py.
 """
 
 import copy
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -21,16 +23,22 @@ from ..inputs import as_integer
 from ..nn.parameter import Frozen, Parameter, Parametrization
 from .clustering import inertia, initial_centroids, kmeans
 
-__all__ = ["Codebook", "compression_rate", "inertia", "initial_centroids", "kmeans", "share"]
+__all__ = ["Codebook", "compression_rate", "inertia", "initial_centroids", "kmeans", "share", "share_together",
+           "shared_bits", "tie"]
+
+
+def shared_bits(n: int, k: int, bits: int = 32) -> int:
+    """n ⌈log₂k⌉ + k b      n codes, and k numbers of b = `bits` bits"""
+    n, k, bits = as_integer(n, "n", 0), as_integer(k, "k", 1), as_integer(bits, "bits", 1)
+    return n * (k - 1).bit_length() + k * bits
 
 
 def compression_rate(n: int, k: int, bits: int = 32) -> float:
-    """r = n b / (n log₂k + k b)      n weights of b = `bits` bits share k numbers; log₂k is rounded up to whole bits.
+    """r = n b / (n ⌈log₂k⌉ + k b)      n weights of b = `bits` bits share k numbers.
 
     Source: equation (1). In figure 3, n = 16, k = 4, b = 32 and r = 3.2.
     """
-    n, k, bits = as_integer(n, "n", 1), as_integer(k, "k", 1), as_integer(bits, "bits", 1)
-    return n * bits / (n * (k - 1).bit_length() + k * bits)
+    return as_integer(n, "n", 1) * bits / shared_bits(n, k, bits)
 
 
 class Codebook(Parametrization):
@@ -76,11 +84,43 @@ def share(parameter: Parameter, k: int, init: str = "linear", *, iterations: int
 
     Raises StateError if there is a codebook already, and what `kmeans` raises, nothing changed. Source: section 3.
     """
-    frozen = copy.deepcopy(parameter)
-    frozen.freeze()
-    if any(isinstance(each, Codebook) for each in frozen.parametrizations):
-        raise StateError("the parameter has a codebook already; allowed: one. Hint: share the original weights anew.")
-    if frozen.data.size:
-        centroids, codes = kmeans(frozen.data, k, init, iterations=iterations, rng=rng, grid=grid)
-        frozen.become(centroids, [Codebook(codes), *frozen.parametrizations])
-    parameter.become(frozen.data, frozen.parametrizations)
+    share_together([parameter], k, init, iterations=iterations, rng=rng, grid=grid)
+
+
+def share_together(parameters: Iterable[Parameter], k: int, init: str = "linear", *, iterations: int = 300,
+                   rng: int | np.random.Generator = 0, grid: float = 0.0) -> None:
+    """`share`, with one k-means over the weights of all the parameters. Each gets a copy of the one codebook; `tie`
+    keeps the copies equal while they are trained. The paper has a codebook for each layer."""
+    parameters = list(dict.fromkeys(parameters))
+    frozen = copy.deepcopy(parameters)
+    for each in frozen:
+        each.freeze()
+        if any(isinstance(link, Codebook) for link in each.parametrizations):
+            raise StateError("a parameter has a codebook already; allowed: one. Hint: share the original weights anew.")
+    weights = np.concatenate([np.empty(0, np.float32), *(each.data.ravel() for each in frozen)])
+    if weights.size:
+        centroids, codes = kmeans(weights, k, init, iterations=iterations, rng=rng, grid=grid)
+    for parameter, each in zip(parameters, frozen, strict=True):
+        if each.data.size:
+            own, codes = np.split(codes, [each.data.size])
+            each.become(centroids, [Codebook(own.reshape(each.data.shape)), *each.parametrizations])
+        parameter.become(each.data, each.parametrizations)
+
+
+def tie(parameters: Iterable[Parameter]) -> Callable[[], float]:
+    """dxₖ = Σ dxₖ over all the parameters, for each of them: equal codebooks stay equal, as if they were one.
+
+    What `train` takes as its penalty; the loss is not changed. Raises ShapeError where the codebooks differ in size.
+    """
+    parameters = list(dict.fromkeys(parameters))
+    if len({parameter.data.shape for parameter in parameters}) > 1:
+        raise ShapeError(f"the codebooks have sizes {[len(parameter.data) for parameter in parameters]}; allowed: one "
+                         f"size. Hint: share_together.")
+
+    def add() -> float:
+        total = sum(parameter.grad for parameter in parameters if not parameter.fresh)
+        for parameter in parameters:
+            parameter.grad[...], parameter.fresh = total, False
+        return 0.0
+
+    return add

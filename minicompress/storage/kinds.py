@@ -14,7 +14,10 @@ import numpy as np
 from .. import nn
 from ..errors import FormatError
 from ..pruning.masks import Masked, Scatter
+from ..quantization.binary import Signed
 from ..quantization.sharing import Codebook
+from ..quantization.thresholds import Threshold
+from ..quantization.uniform import Scaled
 
 KINDS: dict[int, type[nn.Node]] = {
     1: nn.Parameter,
@@ -40,6 +43,10 @@ KINDS: dict[int, type[nn.Node]] = {
     32: Masked,
     33: Scatter,
     34: Codebook,
+    35: Scaled,
+    36: Signed,
+    38: Threshold,
+    39: nn.ChannelShuffle,
 }
 NUMBERS = {kind: number for number, kind in KINDS.items()}
 FIELDS: dict[type[nn.Node], dict[str, Any]] = {  # in their order, with the types they are annotated with

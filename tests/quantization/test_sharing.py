@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from minicompress.errors import DTypeError, RangeError, ShapeError, StateError
+from minicompress.nn import Adam, Linear, ReLU, Sequential, cross_entropy
 from minicompress.nn.parameter import Parameter
 from minicompress.pruning.masks import Masked, Scatter
-from minicompress.quantization.sharing import Codebook, compression_rate, inertia, kmeans, share
+from minicompress.quantization.sharing import (
+    Codebook,
+    compression_rate,
+    inertia,
+    kmeans,
+    share,
+    share_together,
+    shared_bits,
+    tie,
+)
 
 CODES = np.array([[3, 0, 2, 1], [1, 1, 0, 3], [0, 3, 1, 0], [3, 1, 2, 2]], dtype=np.uint8)
 
@@ -31,7 +41,7 @@ def gradient_error(codebook: Codebook, x: np.ndarray) -> float:
 def test_compression_rate_of_figure_3() -> None:
     assert compression_rate(16, 4) == 3.2 == 16 * 32 / (4 * 32 + 2 * 16)
     assert compression_rate(1000, 1) == 1000
-    assert compression_rate(1000, 5) == 32_000 / (3000 + 160)
+    assert compression_rate(1000, 5) == 32_000 / (3000 + 160) and shared_bits(1000, 5, 16) == 3080
     with pytest.raises(RangeError):
         compression_rate(16, 0)
 
@@ -123,3 +133,53 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         share(parameter, 8, "random", rng=seed, iterations=1, grid=2**-20)
     assert data[0].data.tobytes() == data[1].data.tobytes() != data[2].data.tobytes()
     assert (data[0].data * 2**20 % 1 == 0).all()
+
+
+def test_one_codebook_for_several_layers() -> None:
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(20, 30)), rng.normal(0, 2, (4, 5)), rng.normal(size=7)]
+    mask = np.abs(weights[0]) > 0.5
+    parameters = [Parameter(weights[0], [Masked(mask)]), Parameter(weights[1]),
+                  Parameter(weights[2], [Masked(np.zeros(7, bool))])]
+    share_together([*parameters, parameters[1]], 8)
+    centroids, codes = kmeans(np.concatenate([weights[0][mask], weights[1].ravel()]), 8)
+    assert all((p.data == centroids).all() for p in parameters[:2]) and parameters[0].data is not parameters[1].data
+    assert (parameters[1].forward() == centroids[codes[mask.sum() :]].reshape(4, 5)).all()
+    assert (parameters[0].forward()[mask] == centroids[codes[: mask.sum()]]).all()
+    assert not parameters[2].forward().any()
+    fresh = Parameter(weights[1])
+    with pytest.raises(StateError):
+        share_together([fresh, parameters[0]], 2)
+    assert not fresh.parametrizations
+
+
+def test_tied_codebooks_train_as_one() -> None:
+    """The gradient of the one codebook, by finite differences; equal numbers after training."""
+    rng = np.random.default_rng(0)
+    model = Sequential([Linear(6, 8, rng=rng), ReLU(), Linear(8, 3, rng=rng)])
+    x, labels = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
+    share_together(model.weights(), 4)
+    add, books = tie(model.weights()), model.weights()
+
+    def loss_at(step: np.ndarray) -> float:
+        for book in books:
+            book.data += step
+        value, dz = cross_entropy(model(x), labels)
+        model.learn(dz)
+        for book in books:
+            book.data -= step
+        return value
+
+    steps = 1e-6 * np.eye(4)
+    slopes = [(loss_at(h) - loss_at(-h)) / 2e-6 for h in steps]
+    optimizer = Adam(model.parameters(), 1e-2)
+    loss_at(np.zeros(4))
+    assert add() == 0
+    np.testing.assert_allclose(books[0].grad, slopes, atol=1e-8)
+    for _ in range(5):
+        optimizer.step()
+        loss_at(np.zeros(4))
+        add()
+    assert books[0].data.tobytes() == books[1].data.tobytes()
+    with pytest.raises(ShapeError, match="sizes"):
+        tie([Parameter(np.zeros(3)), Parameter(np.zeros(4))])

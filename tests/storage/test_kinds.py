@@ -33,6 +33,10 @@ TABLE = """
 32 Masked: mask
 33 Scatter: mask
 34 Codebook: codes
+35 Scaled: codes zero counts
+36 Signed: bits counts
+38 Threshold: limit
+39 ChannelShuffle: groups
 """
 
 
@@ -87,6 +91,7 @@ ONE, W = nn.Parameter(np.ones(2)), nn.Parameter(np.ones((2, 1, 3, 3)))
     (nn.Dropout, [1.0, np.random.default_rng(0)]),
     (nn.Dropout, [-0.5, np.random.default_rng(0)]),
     (nn.Selector, [-1]),
+    (nn.ChannelShuffle, [0]),
     (nn.Switch, [[RELU], nn.Selector(1)]),
     (nn.Concat, [[]]),
     (nn.MultiExit, [[], []]),

@@ -9,6 +9,8 @@ import pytest
 from minicompress import nn
 from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.sharing import Codebook
+from minicompress.quantization.thresholds import Threshold
+from minicompress.quantization.uniform import Scaled
 from minicompress.storage import from_bytes, round_to, to_bytes
 from minicompress.storage.kinds import KINDS
 
@@ -19,7 +21,8 @@ FEATURES, IMAGES = (5, 6), (3, 4, 7, 8)
 def mlp(dtype: type) -> nn.Layer:
     return nn.Sequential([nn.Linear(6, 8, rng=0, dtype=dtype), nn.BatchNorm(8, dtype=dtype), nn.Sigmoid(),
                           nn.Dropout(0.3, rng=1), nn.Linear(8, 8, rng=2, bias=False, init="glorot", dtype=dtype),
-                          nn.Gate(8, dtype=dtype), nn.Tanh(), nn.Sign(), nn.Linear(8, 4, rng=3, dtype=dtype)])
+                          nn.Gate(8, dtype=dtype), nn.Tanh(), Threshold(np.linspace(-1, 1, 8, dtype=dtype)),
+                          nn.Sign(), nn.Linear(8, 4, rng=3, dtype=dtype)])
 
 
 def cnn(dtype: type) -> nn.Layer:
@@ -36,7 +39,7 @@ def blocks(dtype: type) -> nn.Layer:
     selector = nn.Selector(1)
     norms = nn.Switch([nn.BatchNorm(6, dtype=dtype), nn.BatchNorm(6, eps=1e-3, momentum=0.5, dtype=dtype)], selector)
     heads = nn.Switch([nn.Linear(6, 4, rng=n, dtype=dtype) for n in (3, 4)], selector)
-    return nn.Sequential([nn.Residual(short), wide, norms, nn.GlobalAvgPool(), heads])
+    return nn.Sequential([nn.Residual(short), wide, norms, nn.ChannelShuffle(3), nn.GlobalAvgPool(), heads])
 
 
 def exits(dtype: type) -> nn.Layer:
@@ -65,6 +68,11 @@ CHAINS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, list[nn.Parametrizati
                                                    Masked(RNG.random(w.shape) < 0.5)]),
     "masked, codebook": lambda w: (w.ravel()[:4], [Masked(np.array([True, False, True, True])),
                                                    Codebook(RNG.integers(0, 4, w.shape).astype("u1"))]),
+    "scaled by rows": lambda w: (w[:, 0], [Scaled(RNG.integers(0, 15, w.shape).astype("u1"), np.full(10, 7, "u1"),
+                                                  np.full(10, 6, "u1"))]),
+    "scaled, scattered": lambda w: (w[:1, 0], [Scaled(RNG.integers(0, 4, 7).astype("u2"), np.array([1], "u1"),
+                                                      np.array([7], "u1")),
+                                               Scatter(np.arange(w.size).reshape(w.shape) % 9 == 2)]),
     "masked twice": lambda w: (w, [Masked(RNG.random(w.shape) < 0.7), Masked(RNG.random(w.shape) < 0.7)]),
 }
 

@@ -1,0 +1,169 @@
+"""Lecture 13: low rank. One layer becomes two thin ones, and what is the best way to do that?
+
+    y = W x + b   ≈   y = U (V x) + b      W (M, N)   U (M, r)   V (r, N)      M N weights against r (M + N)
+
+No activation stands between the two. The singular value decomposition W = A diag(s) Bᵀ gives the best product of rank
+r, A_r diag(s_r) B_rᵀ = A_r A_rᵀ W, with ‖W - U V‖² = Σ_{i>r} s_i² (Eckart & Young 1936). What counts are outputs:
+
+    E ‖(W - U V) x + b - b'‖²  is least for  U V = A_r A_rᵀ W,  b' = b + (W - U V) μ,   A: eigenvectors of W K Wᵀ
+
+with the mean μ and the covariance K (N, N) of the inputs: A holds the principal axes of the outputs (Zhang, Zou, He &
+Sun 2016, the linear case). K = I is the plain case. K is not inverted: it may be singular, as where
+pixels are always black.
+
+    convolution   channels   k x k to r channels, then 1 x 1     W as (O, C k k)     Zhang et al.
+                  spatial    k x 1 to r channels, then 1 x k     W as (O k, C k)     Jaderberg et al. 2014, 2nd scheme
+
+A rewrite: the weight itself is factored, masks and other maps end there; ordinary layers come back. Not here:
+convolutions with groups, Tucker and CP decompositions, errors after the ReLU.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..errors import DTypeError, RangeError
+from ..inputs import as_array, as_choice, as_integer
+from ..nn import GRID, Conv2d, Layer, Linear, Parameter, Sequential, to_grid
+from .moments import Moments, is_plain
+
+
+def components(W: np.ndarray, covariance: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """A (M, q), s (q,), largest first: W K Wᵀ = A diag(s²) Aᵀ      W (M, N)   K: covariance (N, N), or I
+
+    q = min(M, N). The largest entry of each column is positive, the first of equals. Where s is 0 up to rounding, s and
+    A are 0.   Raises ShapeError for a covariance of another size.
+    """
+    W = as_array(W, "W", (None, None), np.float64)
+    q, noise = min(W.shape), max(W.shape) * np.finfo(float).eps
+    if covariance is None:
+        A, s, _ = np.linalg.svd(W, full_matrices=False)
+    else:
+        K = as_array(covariance, "covariance", (W.shape[1], W.shape[1]), np.float64)
+        squares, A = np.linalg.eigh(W @ K @ W.T)
+        squares, A = squares[::-1][:q], A[:, ::-1][:, :q]
+        s = np.sqrt(np.where(squares > noise * squares[0], squares, 0))
+    largest = to_grid(np.abs(A), GRID).argmax(0)  # on the grid equals are equal
+    A = A * np.where(A[largest, np.arange(q)] < 0, -1, 1)
+    found = s > noise * s[0]
+    return A * found, s * found
+
+
+def factors(W: np.ndarray, rank: int, covariance: np.ndarray | None = None, *,
+            grid: float = GRID) -> tuple[np.ndarray, np.ndarray]:
+    """U (M, r), V (r, N), in float64, so that U V = A_r A_rᵀ W: the best for inputs of that covariance, or of I
+
+    Column i of U is as long as row i of V, so that both train alike. Rounded to `grid` (0: not), because another
+    machine computes other last bits.   Raises RangeError for a rank outside 1 .. min(M, N), ShapeError.
+    """
+    W = as_array(W, "W", (None, None), np.float64)
+    rank = as_integer(rank, "rank", 1, min(W.shape))
+    A = components(W, covariance)[0][:, :rank]
+    V = A.T @ W
+    length = np.linalg.norm(V, axis=1)
+    scale = np.sqrt(np.where(length > 0, length, 1))
+    return to_grid(A * scale, grid), to_grid(V / scale[:, None], grid)
+
+
+def relative_error(W: np.ndarray, product: np.ndarray, covariance: np.ndarray | None = None) -> float:
+    """‖W - P‖ / ‖W‖; with K the root of tr (W - P) K (W - P)ᵀ / tr W K Wᵀ      W, P: product (M, N)"""
+    def size(D: np.ndarray) -> float:
+        return float(np.sum(D * (D if covariance is None else D @ covariance)))
+    return float(np.sqrt(size(W - product) / size(W)))
+
+
+def matrix(layer: Layer, conv: str = "channels") -> np.ndarray:
+    """The weight as the matrix that is factored.   Raises DTypeError, RangeError for groups."""
+    if not isinstance(layer, Linear | Conv2d):
+        raise DTypeError(f"{layer!r} has no matrix to factor; allowed: Linear, Conv2d.")
+    if not is_plain(layer):
+        raise RangeError(f"{layer!r} has groups; allowed: one group.")
+    W = layer.weight.forward()
+    if isinstance(layer, Linear):
+        return W
+    O, C, ki, kj = W.shape
+    if as_choice(conv, "conv", ["channels", "spatial"]) == "channels":
+        return W.reshape(O, -1)
+    return W.transpose(0, 3, 1, 2).reshape(O * kj, C * ki)
+
+
+@functools.singledispatch
+def low_rank(layer: Layer, rank: int, moments: Moments | None = None, *, conv: str = "channels",
+             grid: float = GRID) -> Sequential:
+    """Two layers of rank r for one, the bias in the second. `layer` stays as it is.
+
+    conv: "channels" or "spatial", see above; spatial takes no moments.   Raises DTypeError, RangeError, ShapeError.
+    """
+    raise DTypeError(f"{layer!r} has no matrix to factor; allowed: Linear, Conv2d.")
+
+
+@low_rank.register
+def _(layer: Linear, rank: int, moments: Moments | None = None, *, conv: str = "channels",
+      grid: float = GRID) -> Sequential:
+    U, V = factors(matrix(layer), rank, moments and moments.covariance, grid=grid)
+    first, second = (Linear(W.shape[1], len(W), rng=0, bias=False) for W in (V, U))
+    first.weight.become(V)
+    second.weight.become(U)
+    return finished(layer, [first, second], matrix(layer) - U @ V, moments, grid)
+
+
+@low_rank.register
+def _(layer: Conv2d, rank: int, moments: Moments | None = None, *, conv: str = "channels",
+      grid: float = GRID) -> Sequential:
+    W = matrix(layer, conv)
+    if conv == "spatial" and moments is not None:
+        raise RangeError("moments were given for conv 'spatial', whose columns are not patches; allowed: none. "
+                         "Hint: conv='channels'.")
+    U, V = factors(W, rank, moments and moments.covariance, grid=grid)
+    O, C, ki, kj = layer.weight.shape
+    (s, t), (p, q) = layer.stride, layer.padding
+    if conv == "channels":
+        first = Conv2d(C, len(V), (ki, kj), rng=0, stride=(s, t), padding=(p, q), bias=False)
+        second = Conv2d(len(V), O, 1, rng=0, bias=False)
+    else:
+        first = Conv2d(C, len(V), (ki, 1), rng=0, stride=(s, 1), padding=(p, 0), bias=False)
+        second = Conv2d(len(V), O, (1, kj), rng=0, stride=(1, t), padding=(0, q), bias=False)
+    first.weight.become(V.reshape(first.weight.shape))
+    second.weight.become(U.reshape(O, -1, 1, len(V)).transpose(0, 3, 2, 1))
+    return finished(layer, [first, second], W - U @ V, moments, grid)
+
+
+def finished(layer: Linear | Conv2d, parts: list[Linear | Conv2d], missing: np.ndarray, moments: Moments | None,
+             grid: float) -> Sequential:
+    """The parts in the layer's dtype, and a bias at the end: the layer's, plus (W - U V) μ where μ is known."""
+    dtype = layer.weight.data.dtype
+    for part in parts:
+        part.weight.become(part.weight.data.astype(dtype))
+    b = None if layer.bias is None else layer.bias.forward()
+    if moments is not None:
+        b = (0 if b is None else b) + to_grid(missing @ moments.mean, grid)
+    parts[-1].bias = None if b is None else Parameter(b.astype(dtype))
+    return Sequential(parts)
+
+
+def factorize(model: Layer, ranks: Mapping[str, int], moments: Mapping[str, Moments] | None = None, *,
+              conv: str = "channels", grid: float = GRID) -> None:
+    """Replace layers of the model, path → rank, by two of low rank each, in every place where they stand.
+
+    moments: those of `input_moments`, of which the layers named in `ranks` are needed. An optimizer built before says
+    that it is stale.   Raises, with nothing changed, RangeError, DTypeError, ShapeError.
+    """
+    nodes = {path: node for path, node in model.walk() if path and isinstance(node, Layer)}
+    new: dict[int, Layer] = {}
+    for path, rank in ranks.items():
+        layer = nodes[as_choice(path, "path", nodes)]
+        weighted = None if moments is None else moments[as_choice(path, "path", moments)]
+        new[id(layer)] = low_rank(layer, rank, weighted, conv=conv, grid=grid)
+    for _, node in list(model.walk()):
+        for name in node.fields():
+            value = getattr(node, name)
+            if isinstance(value, list):
+                value[:] = [new.get(id(item), item) for item in value]
+            elif id(value) in new:
+                setattr(node, name, new[id(value)])
+    for path in ranks:
+        for parameter in nodes[path].parameters():
+            parameter.become(parameter.data, parameter.parametrizations)  # makes the optimizer stale
