@@ -69,3 +69,9 @@ def test_notebooks_are_made_by_the_one_command() -> None:
         if None in ids or len(set(ids)) < len(ids) or timed or notebook["metadata"]["kernelspec"]["name"] != "python3":
             wrong.append(path.stem)
     assert not wrong
+
+
+def test_tags_are_known() -> None:
+    """nbval passes over a tag that it does not know, such as NBVAL_IGNORE_OUTPUT, and compares the cell."""
+    tags = [(name, tag) for name, cell in code_cells() for tag in cell["metadata"].get("tags", [])]
+    assert not [(name, tag) for name, tag in tags if tag != "nbval-ignore-output" and not tag.startswith("figure-")]
