@@ -4,7 +4,7 @@
     teacher   v = its logits; of K teachers: mean of logits v_k, or T log mean_k softmax(v_k / T)       v (N, C)
 
 The mean of logits is, but for a constant, the logarithm of the geometric mean of the teachers' distributions; the other
-has softmax(v / T) = their arithmetic mean. Hinton, Vinyals & Dean 2015, section 2, name both. As T → ∞ they agree.
+has softmax(v / T) = their arithmetic mean. Hinton, Vinyals & Dean 2015, section 1, name both. As T → ∞ they agree.
 """
 
 from __future__ import annotations
