@@ -9,7 +9,7 @@ r, A_r diag(s_r) B_rᵀ = A_r A_rᵀ W, with ‖W - U V‖² = Σ_{i>r} s_i² (E
 
 with the mean μ and the covariance K (N, N) of the inputs: A holds the principal axes of the outputs (Zhang, Zou, He &
 Sun 2016, the linear case). K = I is the plain case. K is not inverted: it may be singular, as where
-pixels are always black.
+pixels are always 0.
 
     convolution   channels   k x k to r channels, then 1 x 1     W as (O, C k k)     Zhang et al.
                   spatial    k x 1 to r channels, then 1 x k     W as (O k, C k)     Jaderberg et al. 2014, 2nd scheme

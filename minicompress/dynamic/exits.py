@@ -44,7 +44,7 @@ def joint(weights: Iterable[float] | None = None, loss: Loss = cross_entropy) ->
     return total
 
 
-def exit_errors(model: MultiExit, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def exit_errors(model: Layer, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(L,): the fraction of wrong answers if all samples leave at exit 1, …, L.   Raises NonFiniteError, LabelError."""
     outputs = np.stack(predict(model, x))
     return np.mean(outputs.argmax(2) != as_labels(labels, *outputs.shape[1:]), axis=1)

@@ -88,6 +88,7 @@ class BatchNorm(Layer):
     μ and σ² are those of the batch in training, the running ones in evaluation; running ← momentum · running +
     (1 - momentum) · batch, rounded to `grid` (Ioffe & Szegedy 2015, algorithms 1 and 2, but σ² without m / (m - 1)).
     dx = γ / sqrt(σ² + ε) · (dy - mean(dy) - x̂ mean(dy x̂)) in training.   saved: x̂, γ / sqrt(σ² + ε)
+    Where γ and β are the first of their trained numbers, the first of the running statistics belong to them.
     """
 
     scale: Parameter
@@ -109,13 +110,14 @@ class BatchNorm(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:
         gamma, beta = per_channel(self.scale.forward(), x), per_channel(self.shift.forward(), x)
         axes = (0, 2, 3)[: x.ndim - 1]
-        mean, variance = (x.mean(axes), x.var(axes)) if self.training else (self.mean, self.variance)
+        running = [statistics[: len(gamma)] for statistics in (self.mean, self.variance)]
+        mean, variance = (x.mean(axes), x.var(axes)) if self.training else running
         factor = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         normal = (x - per_channel(mean, x)) * per_channel(factor, x)
         self.save(normal, gamma * per_channel(factor, x))
         if self.training and np.isfinite(variance).all():  # a run that explodes must not leave its mark
-            for running, batch in ((self.mean, mean), (self.variance, variance)):
-                running[...] = to_grid(self.momentum * running + (1 - self.momentum) * batch, self.grid)
+            for old, batch in zip(running, (mean, variance), strict=True):
+                old[...] = to_grid(self.momentum * old + (1 - self.momentum) * batch, self.grid)
         return normal * gamma + beta
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -133,7 +135,9 @@ class BatchNorm(Layer):
         self.mean, self.variance = as_array(self.mean, "mean"), as_array(self.variance, "variance")
         as_number(self.momentum, "momentum", 0, below=1), as_number(self.grid, "grid", 0)
         sizes = {self.scale.shape, self.shift.shape, self.mean.shape, self.variance.shape}
-        if len(sizes) > 1 or len(self.mean.shape) != 1:
+        whole = {self.scale.data.shape, self.mean.shape, self.variance.shape}
+        part = len(whole) == 1 and self.scale.shape == self.shift.shape
+        if len(self.mean.shape) != 1 or (len(sizes) > 1 and not part):
             raise ShapeError(f"a batch norm's arrays have shapes {sorted(sizes)}; allowed: (C,) for all four.")
         if not (self.variance >= 0).all():
             raise RangeError("a batch norm's running variance is negative; allowed: ≥ 0.")

@@ -27,7 +27,7 @@ from ..nn.grid import few_bits
 from ..nn.layers import Seed
 from ..nn.parameter import Frozen
 
-BITS = 8  # of α and H: sums of ± α are then exact, on every machine
+BITS = 8  # of α and H: sums of ± α over signs or few levels are then exact, in any order
 SCALES = ["layer", "channel"]
 
 
@@ -54,7 +54,7 @@ class Binary(Parametrization):
 
     scale None: α = H. "layer", "channel": α = mean |x| in few bits, which no gradient passes (that would add terms
     of the order 1 / n). rng: stochastic, w = ± H drawn once a step with P(+H) = σ(x / H), so that E w = x (eq. 2); in
-    evaluation w = x, the third of the paper's three ways (section 2.6).
+    evaluation w = x, which of three ways is the paper's choice (section 2.6).
 
     Must stand first in a chain: after a mask it would turn the zeros into +α.   Raises RangeError, ShapeError.
     """

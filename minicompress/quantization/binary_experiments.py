@@ -4,7 +4,8 @@ A Way says what is binary and how it is trained; `learn` trains it, from the sam
 same order as any other way with that seed. `noisy` spoils labels, because on clean digits every way does as well.
 
     after training   `signs_of` a float network: its signs, without any training for them; `rounded`: a stochastic
-                     network tested with the signs of its weights instead of the weights themselves
+                     network tested with the signs of its weights instead of the weights themselves;
+                     `counts_exactly`: packed products against integer ones
     in pictures      `walk`: two weights that are trained among the four corners of a square
 
 Batch norm after every linear map, squared hinge loss, Adam (Courbariaux, Bengio & David 2015, section 3.1).
@@ -39,6 +40,7 @@ from ..nn import (
 from ..nn.evaluation import Samples
 from ..nn.layers import Seed
 from .binary import Binary, binarize
+from .packed import pack, product
 
 
 class Way(NamedTuple):
@@ -115,6 +117,19 @@ def rounded(model: Layer) -> Layer:
         if isinstance(node, Binary):
             node.rng = None
     return model
+
+
+def counts_exactly(model: Sequential, x: np.ndarray) -> bool:
+    """Whether xor and popcount give the ± 1 products of every linear layer behind signs, for the inputs x."""
+    model, equal, behind_signs = copy.deepcopy(model), [], False
+    model.train(False)
+    for layer in model.layers:
+        if isinstance(layer, Linear) and behind_signs:
+            a, w = x > 0, layer.weight.forward() > 0
+            products = np.where(a, 1, -1) @ np.where(w, 1, -1).T
+            equal.append(np.array_equal(product(pack(a), pack(w), w.shape[1]), products))
+        x, behind_signs = layer.forward(x), isinstance(layer, Sign)
+    return bool(equal) and all(equal)
 
 
 def walk(target: Sequence[float], start: Sequence[float], *, steps: int, lr: float, rng: Seed, batch: int = 8

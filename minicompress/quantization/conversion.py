@@ -3,7 +3,7 @@
     weights        keep the grid they have, or get one (uniform.py)
     activations    the layer's outputs on samples, behind the ReLU where one follows: their range, as a power of two
     biases         q_b = round(b / (s_w s_x))
-    multipliers    s_w s_x / s_y = m 2^-n,  2^10 ≤ m ≤ 2^11
+    multipliers    s_w s_x / s_y = m 2^-n,  2^10 ≤ m < 2^11
 
 Source: Jacob et al. 2018, sections 2.2 to 2.4. Not here: running the integers (integer.py), batch norm (folding.py).
 """

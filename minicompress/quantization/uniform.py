@@ -4,7 +4,7 @@
     finished   w = s (q - z),   ds = Σ dw (q - z)                                                            Scaled
 
 The derivative of rounding is zero almost everywhere. The straight-through rule takes it to be that of clipping: 1
-inside, 0 outside (Bengio, Léonard & Courville 2013, arXiv:1308.3432, section 4; Krishnamoorthi 2018, section 2.4).
+inside, 0 outside (Bengio, Léonard & Courville 2013, arXiv:1308.3432; Krishnamoorthi 2018, section 2.4).
 x are real numbers that collect small steps; the network only ever sees w. Quantization after training is `quantize`;
 quantization-aware training is `quantize`, then training on with a new optimizer. Freezing keeps codes and scales.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..dynamic.slicing import Sliced
 from ..errors import FormatError
 from ..pruning.masks import Masked, Scatter
 from ..quantization.binary import Signed
@@ -47,6 +48,7 @@ KINDS: dict[int, type[nn.Node]] = {
     36: Signed,
     38: Threshold,
     39: nn.ChannelShuffle,
+    42: Sliced,
 }
 NUMBERS = {kind: number for number, kind in KINDS.items()}
 FIELDS: dict[type[nn.Node], dict[str, Any]] = {  # in their order, with the types they are annotated with

@@ -10,6 +10,7 @@ from minicompress.quantization.binary_experiments import (
     Budget,
     Way,
     compare,
+    counts_exactly,
     learn,
     noisy,
     perceptron,
@@ -82,3 +83,11 @@ def test_the_walk_uses_corners_and_their_mean_is_the_target():
     late = corners[1000:].mean(0)
     assert abs(late[0] - 0.5) < 0.05  # the first weight changes sides in the right proportion
     assert (corners[1000:, 1] == -1).all() and points[-1, 1] < -0.9  # the second rests at the wall
+
+
+def test_an_untrue_count_is_seen(monkeypatch):
+    model, x = perceptron(SMALL.sizes, rng=0, signs=True), DIGITS.test.x
+    assert counts_exactly(model, x) and not counts_exactly(perceptron(SMALL.sizes, rng=0), x)  # nothing behind signs
+    monkeypatch.setattr("minicompress.quantization.binary_experiments.product",
+                        lambda a, w, n: np.zeros((len(a), len(w))))
+    assert not counts_exactly(model, x)

@@ -37,6 +37,7 @@ TABLE = """
 36 Signed: bits counts
 38 Threshold: limit
 39 ChannelShuffle: groups
+42 Sliced: shapes selector
 """
 
 

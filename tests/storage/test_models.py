@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from minicompress import nn
+from minicompress.dynamic.slicing import SHARED, selector_of, slim
 from minicompress.pruning.masks import Masked, Scatter
+from minicompress.quantization.binary import Signed
 from minicompress.quantization.sharing import Codebook
 from minicompress.quantization.thresholds import Threshold
 from minicompress.quantization.uniform import Scaled
@@ -57,6 +59,15 @@ def tied(dtype: type) -> nn.Layer:
     return nn.Sequential([first, drops[0], second, drops[1], nn.Residual(nn.Switch([first, second], nn.Selector()))])
 
 
+def slimmable(dtype: type) -> nn.Layer:
+    """At its narrow width, with one batch norm for both."""
+    plain = nn.Sequential([nn.Linear(6, 8, rng=0, dtype=dtype), nn.BatchNorm(8, dtype=dtype), nn.ReLU(),
+                           nn.Linear(8, 4, rng=1, dtype=dtype)])
+    model = slim(plain, [0.5, 1], norms=SHARED)
+    selector_of(model).index = 0
+    return model
+
+
 CHAINS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, list[nn.Parametrization]]]] = {
     "masked": lambda w: (w, [Masked(RNG.random(w.shape) < 0.3)]),
     "all pruned": lambda w: (w[:0].ravel(), [Scatter(np.zeros(w.shape, bool))]),
@@ -68,6 +79,9 @@ CHAINS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, list[nn.Parametrizati
                                                    Masked(RNG.random(w.shape) < 0.5)]),
     "masked, codebook": lambda w: (w.ravel()[:4], [Masked(np.array([True, False, True, True])),
                                                    Codebook(RNG.integers(0, 4, w.shape).astype("u1"))]),
+    "signs by rows": lambda w: (w[:, 0], [Signed(RNG.random(w.shape) < 0.5, np.full(len(w), w[0].size))]),
+    "signs, scattered": lambda w: (w[:1, 0], [Signed(RNG.random(7) < 0.5, np.array([7])),
+                                              Scatter(np.arange(w.size).reshape(w.shape) % 9 == 2)]),
     "scaled by rows": lambda w: (w[:, 0], [Scaled(RNG.integers(0, 15, w.shape).astype("u1"), np.full(10, 7, "u1"),
                                                   np.full(10, 6, "u1"))]),
     "scaled, scattered": lambda w: (w[:1, 0], [Scaled(RNG.integers(0, 4, 7).astype("u2"), np.array([1], "u1"),
@@ -88,7 +102,8 @@ def chained(name: str) -> Callable[[type], nn.Layer]:
 
 ZOO: dict[str, tuple[Callable[[type], nn.Layer], tuple[int, ...]]] = {
     "mlp": (mlp, FEATURES), "cnn": (cnn, IMAGES), "blocks": (blocks, IMAGES), "exits": (exits, FEATURES),
-    "tied": (tied, FEATURES), **{name: (chained(name), FEATURES) for name in CHAINS}}
+    "tied": (tied, FEATURES), "slimmable": (slimmable, FEATURES),
+    **{name: (chained(name), FEATURES) for name in CHAINS}}
 
 
 @pytest.fixture(params=[(name, dtype) for name in ZOO for dtype in (np.float32, np.float64)],
