@@ -38,6 +38,7 @@ BUILDS_ON = {  # module -> the other topics on which its lecture builds
     "quantization/uniform.py": {"pruning"},
     "distillation/experiments.py": {"pruning"},
     "dynamic/routing.py": {"ledger"},  # multiply-accumulates of what ran
+    "dynamic/skipping.py": {"ledger"},
     "lottery/odds.py": {"pruning"},
     "lottery/records.py": {"verdict"},  # a topic's table with intervals over seeds
     "lottery/tickets.py": {"pruning"},

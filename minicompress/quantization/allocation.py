@@ -58,7 +58,7 @@ def allocate(model: Layer, limit: float, measure: Measure, *, most: int = 6) -> 
     limit, bits = as_number(limit, "limit"), [as_integer(most, "most", 1, 16)] * len(model.weights())
     shared = share_layers(model, bits)
     loss, size = measure(shared), stored_bits(shared)
-    if loss > limit:
+    if not loss <= limit:  # NaN, too
         raise RangeError(f"with {most} bits for all, the loss is {loss:g}; allowed: at most {limit:g}. Hint: a larger "
                          f"limit, or more bits.")
     while True:

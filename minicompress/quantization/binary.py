@@ -20,12 +20,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import DTypeError, RangeError, ShapeError
+from ..errors import DTypeError, RangeError, ShapeError, StateError
 from ..inputs import as_choice, as_generator, as_number
 from ..nn import Parameter, Parametrization
 from ..nn.grid import few_bits
 from ..nn.layers import Seed
 from ..nn.parameter import Frozen
+from .sharing import Codebook
+from .uniform import Scaled, Uniform
 
 BITS = 8  # of α and H: sums of ± α over signs or few levels are then exact, in any order
 SCALES = ["layer", "channel"]
@@ -114,7 +116,7 @@ class Signed(Parametrization):
     counts: np.ndarray
 
     def __init__(self, bits: np.ndarray, counts: np.ndarray) -> None:
-        self.bits, self.counts = np.array(bits), np.array(counts, np.uint32)
+        self.bits, self.counts = np.array(bits), np.array(counts).astype(np.uint32)
         self.validate()
 
     def groups(self) -> np.ndarray:
@@ -152,10 +154,18 @@ def binarize(weights: Iterable[Parameter], scale: str | None = None, *, rng: See
 
     Clipping at H with weights ± H is the paper's scaling of learning rates: in units of H, Adam's step lr becomes
     lr / H (section 2.5). Optimizers must be built anew; every draw is from the one generator `rng`.
+    Raises, nothing changed, StateError for weights with levels already, RangeError, ShapeError.
     """
     rng = None if rng is None else as_generator(rng)
-    for weight in weights:
+    new = []
+    for weight in list(weights):
+        if any(isinstance(each, (Binary, Signed, Uniform, Scaled, Codebook)) for each in weight.parametrizations):
+            raise StateError("a weight has signs, a grid or a codebook already; allowed: one of them. "
+                             "Hint: parameter.bake() first.")
         limit = glorot_limit(weight.shape)
         largest = np.abs(weight.data).max(initial=0)
         x = weight.data * weight.data.dtype.type(limit / largest if largest else 1)
-        weight.become(x, [Binary(scale, limit=limit, rng=rng), *weight.parametrizations])
+        new.append((weight, x, Binary(scale, limit=limit, rng=rng)))
+        new[-1][-1].check(x.shape)
+    for weight, x, binary in new:
+        weight.become(x, [binary, *weight.parametrizations])

@@ -15,7 +15,7 @@ import copy
 
 import numpy as np
 
-from ..errors import StateError
+from ..errors import ShapeError, StateError
 from ..nn import BatchNorm, Conv2d, Layer, Linear, Parameter, Sequential
 
 
@@ -23,7 +23,7 @@ def fold_batch_norm(model: Layer) -> Layer:
     """A copy of the model without batch norm, its evaluation outputs equal up to rounding; weights are baked.
 
     Each BatchNorm must stand right behind a Linear or Conv2d in the same Sequential, whose parameters nobody shares.
-    Raises StateError, naming the layer, otherwise.
+    Raises StateError, naming the layer, otherwise; ShapeError for one of another width.
     """
     model = copy.deepcopy(model)
     for _, node in list(model.walk()):
@@ -43,6 +43,8 @@ def fold_batch_norm(model: Layer) -> Layer:
 def fold(layer: Linear | Conv2d, norm: BatchNorm) -> None:
     """W ← g W,  b ← g (b - μ) + β,  in place      W (O, …)"""
     W, gamma, beta = layer.weight.forward(), norm.scale.forward(), norm.shift.forward()
+    if gamma.shape != W.shape[:1]:
+        raise ShapeError(f"a batch norm of {len(gamma)} channels follows {layer!r}; allowed: {len(W)} channels.")
     g = gamma / np.sqrt(norm.variance + W.dtype.type(norm.eps))
     b = 0 if layer.bias is None else layer.bias.forward()
     layer.weight.become(W * g.reshape((-1,) + (1,) * (W.ndim - 1)))

@@ -23,9 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DTypeError
+from ..errors import DTypeError, ShapeError
 from ..inputs import as_array
 from ..nn import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, kernels
+from ..nn.conv import check_images
 from .quantizer import Quantizer, column
 
 
@@ -46,7 +47,10 @@ class Stage(NamedTuple):
 
 
 class IntegerNetwork(NamedTuple):
-    """y = scale · accumulators      what `to_integers` makes   scale (O,): of the last layer's outputs"""
+    """y = scale · accumulators      what `to_integers` makes   scale (O,): of the last layer's outputs
+
+    Inputs outside of the range that it was calibrated on are clipped: stages[0].x.clipped(x) counts them.
+    """
 
     stages: list[Stage]
     scale: np.ndarray
@@ -74,6 +78,8 @@ def integer(layer: Layer, x: np.ndarray, stage: Stage) -> np.ndarray:
 
 @integer.register
 def _(layer: Linear, x: np.ndarray, stage: Stage) -> np.ndarray:
+    if x.ndim != 2 or x.shape[1] != stage.weight.shape[1]:
+        raise ShapeError(f"{layer!r} got codes of shape {x.shape}; allowed: (N, {stage.weight.shape[1]}).")
     W, shifted = widened(stage, x)
     return requantized(W @ shifted.T, stage).T
 
@@ -81,9 +87,11 @@ def _(layer: Linear, x: np.ndarray, stage: Stage) -> np.ndarray:
 @integer.register
 def _(layer: Conv2d, x: np.ndarray, stage: Stage) -> np.ndarray:
     """Zeros are padded after z is subtracted: what is padded is the number 0, not the code 0."""
+    (O, C, ki, kj), (p, q) = stage.weight.shape, layer.padding
+    groups = layer.group_count(O)
+    check_images(layer, x, (ki - 2 * p, kj - 2 * q), layer.stride, C * groups)
     W, shifted = widened(stage, x)
-    padded = kernels.pad(shifted.transpose(1, 2, 3, 0), layer.padding)
-    y, _ = kernels.convolve(padded, W, layer.stride, layer.group_count(len(W)))
+    y, _ = kernels.convolve(kernels.pad(shifted.transpose(1, 2, 3, 0), layer.padding), W, layer.stride, groups)
     return requantized(y, stage).transpose(3, 0, 1, 2)
 
 

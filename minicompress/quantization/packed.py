@@ -45,7 +45,14 @@ def xnor_speedup(channels: int, kernel: int, word: int = 64) -> float:
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
-    """Rows of bits as words, the last one filled up with zeros      bits (N, n): zero or not   words (N, ⌈n / 64⌉)"""
+    """Rows of bits as words, the last one filled up with zeros      bits (N, n): zero or not   words (N, ⌈n / 64⌉)
+
+    Raises ShapeError, DTypeError.
+    """
+    if bits.ndim != 2:
+        raise ShapeError(f"bits have shape {bits.shape}; allowed: (N, n). Hint: bits[None] for one row.")
+    if bits.dtype.kind not in "bui":
+        raise DTypeError(f"bits are {bits.dtype}; allowed: bool or integers. Hint: x >= 0.")
     octets = np.ascontiguousarray(np.packbits(bits, axis=1))
     if missing := -octets.shape[1] % 8:
         octets = np.concatenate([octets, np.zeros((len(octets), missing), np.uint8)], axis=1)

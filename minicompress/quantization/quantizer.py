@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import RangeError
+from ..errors import RangeError, ShapeError
 from ..inputs import as_array, as_choice, as_fraction, as_integer
 
 METHODS = ("min-max", "percentile", "mse")
@@ -42,8 +42,13 @@ class Quantizer(NamedTuple):
         return np.rint(x / column(self.scale, x)) + column(self.zero, x)
 
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """The codes q, in uint8, or uint16 where top > 255."""
-        return np.clip(self.nearest(x), 0, self.top).astype(np.uint8 if self.top < 2**8 else np.uint16)
+        """The codes q, in uint8, or uint16 where top > 255.   Raises NonFiniteError, DTypeError, ShapeError."""
+        return np.clip(self.nearest(as_array(x, "x")), 0, self.top).astype(np.uint8 if self.top < 2**8 else np.uint16)
+
+    def clipped(self, x: np.ndarray) -> int:
+        """How many values lie beyond the marks, and become the first or the last of them."""
+        nearest = self.nearest(as_array(x, "x"))
+        return int(np.count_nonzero((nearest < 0) | (nearest > self.top)))
 
     def decode(self, q: np.ndarray, dtype: type | np.dtype = np.float64) -> np.ndarray:
         """x̂ = s (q - z)"""
@@ -52,7 +57,9 @@ class Quantizer(NamedTuple):
 
 
 def column(values: np.ndarray, x: np.ndarray, dtype: type | np.dtype | None = None) -> np.ndarray:
-    """values (C,) in a shape that meets x (C, …) channel by channel, in x's dtype unless said."""
+    """values (C,) in a shape that meets x (C, …) channel by channel, in x's dtype unless said.   Raises ShapeError."""
+    if len(values) not in (1, len(x)):
+        raise ShapeError(f"{len(values)} scales meet values of shape {x.shape}; allowed: one scale, or {len(x)}.")
     return values.astype(dtype or x.dtype).reshape((-1,) + (1,) * (x.ndim - 1))
 
 
@@ -70,7 +77,9 @@ def calibrated(x: np.ndarray, bits: int, *, symmetric: bool = True, per_channel:
     """
     bits = as_integer(bits, "bits", 2 if symmetric else 1, 16)
     method, keep = as_choice(method, "method", METHODS), as_fraction(keep, "keep")
-    x = as_array(x, "x", (None, ...), np.float64)
+    significant, x = as_integer(significant, "significant", 1, 52), as_array(x, "x", (None, ...), np.float64)
+    if not x.size:
+        raise ShapeError(f"x has shape {x.shape}; allowed: at least 1 value. Hint: nothing is left to quantize.")
     rows, top = x.reshape(len(x) if per_channel else 1, -1), 2**bits - (2 if symmetric else 1)
     low, high = trimmed(rows, keep if method == "percentile" else 1.0)
     if max(high.max(), -low.min()) > 1 / SMALLEST:

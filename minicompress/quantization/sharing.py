@@ -82,7 +82,8 @@ def share(parameter: Parameter, k: int, init: str = "linear", *, iterations: int
     Pruned weights take no part: the parameter is frozen first, so a weight with a mask becomes the shared numbers and
     the chain [Codebook, Scatter]. Where no weight is left, there is nothing to share.
 
-    Raises StateError if there is a codebook already, and what `kmeans` raises, nothing changed. Source: section 3.
+    Raises StateError if there is a codebook already, or codes or signs, and what `kmeans` raises, nothing changed.
+    Source: section 3.
     """
     share_together([parameter], k, init, iterations=iterations, rng=rng, grid=grid)
 
@@ -95,8 +96,10 @@ def share_together(parameters: Iterable[Parameter], k: int, init: str = "linear"
     frozen = copy.deepcopy(parameters)
     for each in frozen:
         each.freeze()
-        if any(isinstance(link, Codebook) for link in each.parametrizations):
-            raise StateError("a parameter has a codebook already; allowed: one. Hint: share the original weights anew.")
+        coded = each.data.size < np.count_nonzero(each.forward())  # what k-means would see are scales, not weights
+        if coded or any(isinstance(link, Codebook) for link in each.parametrizations):
+            raise StateError("a parameter has a codebook already, or fewer numbers than weights; allowed: one for "
+                             "each. Hint: share the original weights anew.")
     weights = np.concatenate([np.empty(0, np.float32), *(each.data.ravel() for each in frozen)])
     if weights.size:
         centroids, codes = kmeans(weights, k, init, iterations=iterations, rng=rng, grid=grid)

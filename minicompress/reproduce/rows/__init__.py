@@ -9,6 +9,7 @@ from .han import HAN_CURVES
 from .lottery import LOTTERY
 from .low_rank import LOW_RANK
 from .mobilenet import MOBILENET
+from .msdnet import MSDNET
 from .obd import OBD
 from .obs import OBS
 from .rethinking import RETHINKING
@@ -18,4 +19,4 @@ from .supermasks import SUPERMASKS
 
 ROWS: dict[str, Row] = {row.name: row for row in (
     LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED, LOTTERY, SUPERMASKS, RETHINKING, DISTILLATION, BINARY,
-    LOW_RANK, BRANCHYNET, MOBILENET, SLIMMABLE)}
+    LOW_RANK, BRANCHYNET, MSDNET, MOBILENET, SLIMMABLE)}
