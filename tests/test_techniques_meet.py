@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from minicompress import data, storage
+from minicompress.errors import StateError, StorageError
 from minicompress.ledger import finished
-from minicompress.nn import Adam, Linear, Parameter, ReLU, Sequential, error, predict, train
+from minicompress.nn import Adam, BatchNorm, Linear, Parameter, ReLU, Sequential, error, predict, train
 from minicompress.pruning.magnitude import prune
 from minicompress.pruning.masks import Masked, Scatter, apply_mask
+from minicompress.quantization.binary import Binary, Signed, binarize
 from minicompress.quantization.sharing import Codebook, share
+from minicompress.quantization.uniform import Scaled, Uniform, quantize
 
 SIZES = [64, 24, 24, 24, 24, 24, 24, 24, 10]
 
@@ -97,3 +100,89 @@ def test_tied_weights_stay_tied_through_a_file():
     fit(model, 1, 0)
     fit(again, 1, 0)
     assert np.array_equal(tied.data, again.layers[2].weight.data)
+
+
+# What each act is: the parametrizations that live in training only must freeze into those that a file may hold.
+
+ACTS = {"prune": lambda w: prune([w], 0.6), "freeze": lambda w: w.freeze(), "share": lambda w: share(w, 8),
+        "4 bits": lambda w: quantize(w, 4, per_channel=True), "binary": lambda w: binarize([w]),
+        "binary channels": lambda w: binarize([w], "channel"), "stochastic": lambda w: binarize([w], rng=0),
+        "prune again": lambda w: prune([w], 0.8)}
+
+CHAINS = {  # acts: the chain in training, in a finished network, and how many bits it needs for a weight of the layer
+    "binary": ([Binary], [Signed], 1),
+    "binary channels": ([Binary], [Signed], 1),
+    "stochastic": ([Binary], [], 16),
+    "prune, binary": ([Binary, Masked], [Signed, Scatter], 0.97 + 0.4),
+    "prune, binary channels": ([Binary, Masked], [Signed, Scatter], 0.97 + 0.4),
+    "binary, prune": ([Binary, Masked], [Signed, Scatter], 0.97 + 0.4),
+    "prune, freeze, binary": ([Binary, Scatter], [Signed, Scatter], 0.97 + 0.4),
+    "4 bits": ([Uniform], [Scaled], 4),
+    "prune, 4 bits": ([Masked, Uniform], [Scaled, Scatter], 0.97 + 0.4 * 4),
+    "4 bits, prune": ([Uniform, Masked], [Scaled, Scatter], 0.97 + 0.4 * 4),
+    "prune, freeze, 4 bits": ([Scatter, Uniform], [Scaled, Scatter], 0.97 + 0.4 * 4),
+    "prune, 4 bits, prune again": ([Masked, Uniform, Masked], [Scaled, Scatter], 0.72 + 0.2 * 4),
+    "prune, share, prune again": ([Codebook, Scatter, Masked], [Codebook, Scatter], 0.72 + 0.2 * 3),
+}
+
+
+def kinds(parameter):
+    return [type(link) for link in parameter.parametrizations]
+
+
+@pytest.mark.parametrize("acts", CHAINS)
+def test_a_chain_trains_freezes_and_is_saved(acts):
+    (training, frozen, bits), rng = CHAINS[acts], np.random.default_rng(0)
+    model = Sequential([Linear(64, 48, rng=rng), BatchNorm(48), ReLU(), Linear(48, 48, rng=rng), BatchNorm(48), ReLU(),
+                        Linear(48, 10, rng=rng)])
+    weight, x = model.layers[3].weight, data.digits().test.x
+    for act in acts.split(", "):
+        ACTS[act](weight)
+    absent = None if acts.endswith("bits") else weight.forward() == 0  # 4 bits round small weights to zero, for a while
+    fit(model, 3, 0)
+    model.train(False)
+    assert kinds(weight) == training and error(model, *data.digits().test) < 0.15
+    assert absent is None or np.array_equal(weight.forward() == 0, absent), "what was pruned stays so, and only that"
+    if Binary in training or Uniform in training:
+        with pytest.raises(StorageError, match="Binary|Uniform"):
+            storage.to_bytes(model)
+    for precision in ("single", "half"):
+        small = finished(model, precision)
+        q = small.layers[3].weight
+        assert kinds(q) == frozen
+        if precision == "single" or frozen[:1] not in ([], [Codebook]):  # scales have few bits: half loses none
+            assert np.array_equal(weight.forward().astype(np.float32), q.forward())
+        blob = storage.to_bytes(small)
+        again = storage.from_bytes(blob)
+        assert np.array_equal(predict(small, x), predict(again, x)) and storage.to_bytes(again) == blob
+    assert len(storage.to_bytes(Sequential([small.layers[3]]))) < 48 * 48 * bits / 8 + 400
+
+
+@pytest.mark.parametrize("acts", ["binary, binary", "4 bits, binary", "share, binary", "share, 4 bits", "4 bits, 4 bits",
+                                  "4 bits, share", "binary, share", "share, share", "prune, share, binary"])
+def test_a_wrong_order_is_refused_and_nothing_is_changed(acts):
+    weight = Linear(12, 12, rng=0).weight
+    *first, last = acts.split(", ")
+    for act in first:
+        ACTS[act](weight)
+    before, optimizer = storage.to_bytes(finished(Sequential([holder(weight)]), "single")), Adam([weight], 1e-3)
+    with pytest.raises(StateError, match="already"):
+        ACTS[last](weight)
+    assert storage.to_bytes(finished(Sequential([holder(weight)]), "single")) == before
+    weight.backward(np.ones((12, 12)))
+    optimizer.step()  # not stale
+
+
+def holder(weight):
+    layer = Linear(12, 12, rng=0)
+    layer.weight = weight
+    return layer
+
+
+def test_signs_outside_of_a_mask_revive_what_was_pruned():
+    """The one wrong order that a chain cannot see: `binarize` puts signs first, whoever builds a chain must do so."""
+    x, mask = np.random.default_rng(0).normal(size=(9, 9)), np.arange(81).reshape(9, 9) % 3 > 0
+    right, wrong = Parameter(x, [Binary(), Masked(mask)]), Parameter(x, [Masked(mask), Binary()])
+    for _ in range(2):
+        assert not right.forward()[~mask].any() and (wrong.forward()[~mask] == 1).all()
+        right.freeze(), wrong.freeze()

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import RangeError, ShapeError
+from ..inputs import as_array, as_integer
 from ..nn import AvgPool2d, BatchNorm, ChannelShuffle, Concat, Conv2d, Layer, MaxPool2d, ReLU, Residual, Sequential
 from ..nn.layers import Seed
 
@@ -37,6 +38,7 @@ def compose(D: np.ndarray, P: np.ndarray) -> np.ndarray:
 
     The full convolution that a depthwise one and a pointwise one make together, if nothing stands between them.
     """
+    D, P = as_array(D, "D"), as_array(P, "P")
     if D.ndim != 4 or P.ndim != 4 or D.shape[1] != 1 or P.shape[1:] != (len(D), 1, 1):
         raise ShapeError(f"D has shape {D.shape} and P {P.shape}; allowed: (C, 1, k, k) and (O, C, 1, 1).")
     return P * D.swapaxes(0, 1)
@@ -46,9 +48,10 @@ def separate(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(D, P) whose `compose` is nearest to W in the sum of squares      W (O, C, k, k)
 
     For each channel c the kernels W[:, c] are a matrix of O rows and k² columns, and the nearest one of rank 1 comes
-    from its largest singular value (Eckart & Young 1936).   Raises ShapeError.
+    from its largest singular value (Eckart & Young 1936).   Raises ShapeError, NonFiniteError.
     """
-    if W.ndim != 4:
+    W = as_array(W, "W")
+    if W.ndim != 4 or not W.size:
         raise ShapeError(f"W has shape {W.shape}; allowed: (O, C, k, k).")
     O, C, k, kj = W.shape
     U, s, V = np.linalg.svd(W.swapaxes(0, 1).reshape(C, O, k * kj), full_matrices=False)
@@ -92,8 +95,10 @@ def fire(n_in: int, n_out: int, *, rng: Seed, stride: int = 1, dtype: Any = np.f
     """Squeeze to n_out / 8 channels, then expand to n_out: half of them see 1 x 1, half 3 x 3
 
     (Iandola et al. 2016, SqueezeNet, section 3.2, with the proportions of table 1: biases, no batch norm.) No
-    depthwise convolution. stride 2: max pooling behind it, as between the modules of the paper.
+    depthwise convolution. stride 2: max pooling behind it, as between the modules of the paper.   Raises RangeError.
     """
+    if as_integer(n_out, "n_out", 8) % 8:
+        raise RangeError(f"n_out is {n_out}; allowed in a Fire module: multiples of 8.")
     inner, half = n_out // 8, n_out // 2
     expand = [Sequential([Conv2d(inner, half, k, rng=rng, padding=k // 2, dtype=dtype), ReLU()]) for k in (1, 3)]
     return Sequential([Conv2d(n_in, inner, 1, rng=rng, dtype=dtype), ReLU(), Concat(expand),

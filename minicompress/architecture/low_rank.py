@@ -21,12 +21,13 @@ convolutions with groups, Tucker and CP decompositions, errors after the ReLU.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import DTypeError, RangeError
-from ..inputs import as_array, as_choice, as_integer
+from ..errors import DTypeError, NonFiniteError, RangeError, ShapeError
+from ..inputs import as_array, as_choice, as_integer, as_number
 from ..nn import GRID, Conv2d, Layer, Linear, Parameter, Sequential, to_grid
 from .moments import Moments, is_plain
 
@@ -35,17 +36,24 @@ def components(W: np.ndarray, covariance: np.ndarray | None = None) -> tuple[np.
     """A (M, q), s (q,), largest first: W K Wᵀ = A diag(s²) Aᵀ      W (M, N)   K: covariance (N, N), or I
 
     q = min(M, N). The largest entry of each column is positive, the first of equals. Where s is 0 up to rounding, s and
-    A are 0.   Raises ShapeError for a covariance of another size.
+    A are 0.   Raises ShapeError for a covariance of another size, NonFiniteError where numbers are too large.
     """
     W = as_array(W, "W", (None, None), np.float64)
+    if not W.size:
+        raise ShapeError(f"W has shape {W.shape}; allowed: at least one column.")
     q, noise = min(W.shape), max(W.shape) * np.finfo(float).eps
-    if covariance is None:
-        A, s, _ = np.linalg.svd(W, full_matrices=False)
-    else:
-        K = as_array(covariance, "covariance", (W.shape[1], W.shape[1]), np.float64)
-        squares, A = np.linalg.eigh(W @ K @ W.T)
-        squares, A = squares[::-1][:q], A[:, ::-1][:, :q]
-        s = np.sqrt(np.where(squares > noise * squares[0], squares, 0))
+    try:
+        if covariance is None:
+            A, s, _ = np.linalg.svd(W, full_matrices=False)
+        else:
+            K = as_array(covariance, "covariance", (W.shape[1], W.shape[1]), np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):  # as_array finds what overflows
+                squares, A = np.linalg.eigh(as_array(W @ K @ W.T, "W K Wᵀ"))
+            squares, A = squares[::-1][:q], A[:, ::-1][:, :q]
+            s = np.sqrt(np.where(squares > noise * squares[0], squares, 0))
+    except np.linalg.LinAlgError as error:
+        raise NonFiniteError("the singular values of W did not converge; allowed: finite numbers of similar size. "
+                             "Hint: W / abs(W).max().") from error
     largest = to_grid(np.abs(A), GRID).argmax(0)  # on the grid equals are equal
     A = A * np.where(A[largest, np.arange(q)] < 0, -1, 1)
     found = s > noise * s[0]
@@ -60,7 +68,7 @@ def factors(W: np.ndarray, rank: int, covariance: np.ndarray | None = None, *,
     machine computes other last bits.   Raises RangeError for a rank outside 1 .. min(M, N), ShapeError.
     """
     W = as_array(W, "W", (None, None), np.float64)
-    rank = as_integer(rank, "rank", 1, min(W.shape))
+    rank, grid = as_integer(rank, "rank", 1, min(W.shape)), as_number(grid, "grid", 0)
     A = components(W, covariance)[0][:, :rank]
     V = A.T @ W
     length = np.linalg.norm(V, axis=1)
@@ -69,10 +77,16 @@ def factors(W: np.ndarray, rank: int, covariance: np.ndarray | None = None, *,
 
 
 def relative_error(W: np.ndarray, product: np.ndarray, covariance: np.ndarray | None = None) -> float:
-    """‖W - P‖ / ‖W‖; with K the root of tr (W - P) K (W - P)ᵀ / tr W K Wᵀ      W, P: product (M, N)"""
+    """‖W - P‖ / ‖W‖; with K the root of tr (W - P) K (W - P)ᵀ / tr W K Wᵀ      W, P: product (M, N)
+
+    ‖P‖ where W is zero.   Raises ShapeError.
+    """
+    product = as_array(product, "product", W.shape)
+
     def size(D: np.ndarray) -> float:
         return float(np.sum(D * (D if covariance is None else D @ covariance)))
-    return float(np.sqrt(size(W - product) / size(W)))
+
+    return float(np.sqrt(size(W - product) / (size(W) or 1)))
 
 
 def matrix(layer: Layer, conv: str = "channels") -> np.ndarray:
@@ -95,7 +109,8 @@ def low_rank(layer: Layer, rank: int, moments: Moments | None = None, *, conv: s
              grid: float = GRID) -> Sequential:
     """Two layers of rank r for one, the bias in the second. `layer` stays as it is.
 
-    conv: "channels" or "spatial", see above; spatial takes no moments.   Raises DTypeError, RangeError, ShapeError.
+    conv: "channels" or "spatial", see above; spatial takes no moments.   Raises DTypeError, RangeError, ShapeError;
+    warns where the two have more weights than the one.
     """
     raise DTypeError(f"{layer!r} has no matrix to factor; allowed: Linear, Conv2d.")
 
@@ -134,7 +149,10 @@ def _(layer: Conv2d, rank: int, moments: Moments | None = None, *, conv: str = "
 def finished(layer: Linear | Conv2d, parts: list[Linear | Conv2d], missing: np.ndarray, moments: Moments | None,
              grid: float) -> Sequential:
     """The parts in the layer's dtype, and a bias at the end: the layer's, plus (W - U V) μ where μ is known."""
-    dtype = layer.weight.data.dtype
+    new, old, dtype = sum(part.weight.data.size for part in parts), missing.size, layer.weight.data.dtype
+    if new > old:
+        warnings.warn(f"rank {len(parts[0].weight.data)} turns {old:,} weights of {layer!r} into {new:,}. "
+                      f"Hint: rank.break_even.", stacklevel=4)
     for part in parts:
         part.weight.become(part.weight.data.astype(dtype))
     b = None if layer.bias is None else layer.bias.forward()

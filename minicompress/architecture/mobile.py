@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import RangeError
-from ..inputs import as_choice, as_generator, as_integer
+from ..inputs import as_choice, as_generator, as_integer, as_number
 from ..ledger import layer_macs
 from ..nn import GRID, Adam, BatchNorm, GlobalAvgPool, Layer, Linear, Sequential, cosine, error, train
 from ..nn.evaluation import Samples
@@ -64,7 +64,7 @@ def widest(block: Block, budget: int, what: str, *, side: int = 8, step: int = 1
     Raises RangeError where not even the first fits.
     """
     as_choice(what, "what", Cost._fields)
-    width = 0
+    width, budget = 0, int(as_number(budget, "budget"))
     while getattr(cost(network(block, width + step, rng=0, side=side), side), what) <= budget:
         width += step
     if not width:
@@ -83,7 +83,7 @@ class Arm(NamedTuple):
 def fit(arm: Arm, samples: Samples, seed: int, *, epochs: int = 30, batch: int = 50,
         grid: float = 2**-16) -> Sequential:
     """A new network of the arm, trained by Adam with a cosine schedule in float64."""
-    model = network(arm.block, arm.width, rng=seed, side=samples[0].shape[-1], grid=grid)
+    model = network(arm.block, arm.width, rng=seed, side=np.shape(samples[0])[-1], grid=grid)
     for _ in train(model, Adam(model.parameters(), arm.lr, grid=grid), samples, epochs=epochs, rng=seed, batch=batch,
                    schedule=cosine, progress=False):
         pass

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..inputs import as_array, as_fraction, as_integer
+from ..inputs import as_array, as_choice, as_fraction, as_integer, check_finite
 from ..nn import Conv2d, Layer, Linear, to_grid
 from .low_rank import components, matrix
 from .moments import Moments, is_plain
@@ -33,7 +33,9 @@ def energy(s: np.ndarray) -> np.ndarray:
 
 def lost(s: np.ndarray) -> np.ndarray:
     """What ranks 1, 2, … leave out, the squared relative error: Σ_{i>r} s_i² / Σ s_i²      s (q,)"""
-    squares = as_array(s, "s", (None,)) ** 2
+    with np.errstate(over="ignore"):
+        squares = as_array(s, "s", (None,)) ** 2
+    check_finite(squares, "s²")
     tails = np.append(np.cumsum(squares[::-1])[::-1], 0)  # from the small ones up
     total = tails[0] if tails[0] > 0 else 1
     return to_grid(tails[1:] / total, FINE)
@@ -47,7 +49,7 @@ def rank_for_energy(s: np.ndarray, share: float) -> int:
 
 def cost(M: int, N: int, rank: int) -> int:
     """r (M + N), the weights of both factors, without biases"""
-    return as_integer(rank, "rank", 0) * (M + N)
+    return as_integer(rank, "rank", 0) * (as_integer(M, "M", 1) + as_integer(N, "N", 1))
 
 
 def break_even(M: int, N: int) -> int:
@@ -62,7 +64,8 @@ def ranks_by_energy(model: Layer, share: float, moments: Mapping[str, Moments] |
     for path, layer in model.walk():
         if isinstance(layer, Linear | Conv2d) and is_plain(layer):
             W = matrix(layer, conv)
-            rank = rank_for_energy(spectrum(W, None if moments is None else moments[path].covariance), share)
+            weighted = None if moments is None else moments[as_choice(path, "path", moments)].covariance
+            rank = rank_for_energy(spectrum(W, weighted), share)
             if rank <= break_even(*W.shape):
                 ranks[path] = rank
     return ranks

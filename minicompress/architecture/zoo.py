@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import RangeError
-from ..inputs import as_integer, as_number
+from ..inputs import as_choice, as_integer, as_number
 from ..ledger import conv_cost, linear_cost
 
 POINTWISE, DEPTHWISE, FULL, LINEAR = "1 x 1", "depthwise", "k x k", "linear"
@@ -52,7 +52,7 @@ class Plan:
     def conv(self, n_out: int, kernel: int, stride: int = 1, *, groups: int = 1, norm: bool = True, bias: bool = False,
              padded: bool = True) -> None:
         """A convolution, by default with batch norm in place of biases."""
-        n_in = self.channels
+        n_in, n_out = self.channels, as_integer(n_out, "channels", 1)
         self.shrink(stride, None if padded else kernel)
         kind = POINTWISE if kernel == 1 else DEPTHWISE if groups == n_in else FULL
         weights, macs = conv_cost(n_in, n_out, kernel, self.side, groups=groups)
@@ -66,7 +66,7 @@ class Plan:
 
     def linear(self, n_out: int) -> list[Line]:
         """The classifier behind global pooling, with biases; the lines are complete."""
-        weights, macs = linear_cost(self.channels, n_out)
+        weights, macs = linear_cost(self.channels, as_integer(n_out, "classes", 1))
         self.lines.append(Line(LINEAR, (self.channels, n_out, 1), weights, 0, macs))
         return self.lines
 
@@ -129,6 +129,7 @@ def squeezenet(side: int = 227, classes: int = 1000) -> list[Line]:
 
 def shufflenet(groups: int = 3, side: int = 224, classes: int = 1000) -> list[Line]:
     """Stages of 4, 8 and 4 units of 1, 2 and 4 times SHUFFLENET[groups] channels, inside a quarter of them"""
+    as_choice(str(groups), "groups", map(str, SHUFFLENET))
     plan = Plan(3, side)
     plan.conv(24, 3, 2)
     plan.shrink(2)  # max pooling

@@ -1,6 +1,6 @@
 """Lecture 15: several exits. One network that answers early or late: what does it learn, and what do its exits know?
 
-    L = w₁ e₁ + … + w_L e_L      eᵢ: the loss of exit i   wᵢ: its weight, 1 unless given
+    E = w₁ E₁ + … + w_L E_L      Eᵢ: the loss of exit i, of L   wᵢ: its weight, 1 unless given
 
 (Szegedy et al. 2015, "Going Deeper with Convolutions", section 5; Lee et al. 2015, "Deeply-Supervised Nets";
 Teerapittayanon, McDanel & Kung 2016, "BranchyNet", section III.) The network is a MultiExit, its output a tuple:
@@ -12,22 +12,22 @@ A weight of 0 leaves an exit untrained: joint([0, 0, 1]) trains the last exit al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import RangeError, ShapeError
+from ..errors import DTypeError, RangeError, ShapeError
 from ..inputs import as_array, as_integer, as_labels
 from ..nn import Layer, Loss, MultiExit, Sequential, cross_entropy, predict
 
 
-def joint(weights: Iterable[float] | None = None, loss: Loss = cross_entropy) -> Loss:
+def joint(weights: Sequence[float] | np.ndarray | None = None, loss: Loss = cross_entropy) -> Loss:
     """E = Σᵢ wᵢ loss(zᵢ, target),   dzᵢ = wᵢ dloss(zᵢ, target)      outputs (z₁, …, z_L), a gradient for each
 
     Raises RangeError for weights that are negative or all zero; the loss ShapeError for another number of exits.
     """
-    given = None if weights is None else as_array(list(weights), "weights", (None,))
+    given = None if weights is None else as_array(weights, "weights", (None,))
     if given is not None and (given.min() < 0 or given.max() == 0):
         raise RangeError(f"the weights of the exits are {given.tolist()}; allowed: ≥ 0, one at least > 0.")
 
@@ -44,9 +44,16 @@ def joint(weights: Iterable[float] | None = None, loss: Loss = cross_entropy) ->
     return total
 
 
+def with_exits(model: Layer) -> MultiExit:
+    """The model, if it has exits.   Raises DTypeError."""
+    if not isinstance(model, MultiExit):
+        raise DTypeError(f"the model is a {type(model).__name__}; allowed: a MultiExit.")
+    return model
+
+
 def exit_errors(model: Layer, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(L,): the fraction of wrong answers if all samples leave at exit 1, …, L.   Raises NonFiniteError, LabelError."""
-    outputs = np.stack(predict(model, x))
+    """(L,): the fraction of wrong answers if all samples leave at exit 1, …, L.   Raises ShapeError, LabelError."""
+    outputs = as_array(predict(model, x), "the outputs of the exits", (None, None, None))
     return np.mean(outputs.argmax(2) != as_labels(labels, *outputs.shape[1:]), axis=1)
 
 
@@ -57,6 +64,6 @@ def last_error(model: MultiExit, x: np.ndarray, labels: np.ndarray) -> float:
 
 def up_to(model: MultiExit, k: int) -> Sequential:
     """y = e_k(s_k(… s₁(x)))      k from 1: exit k as a plain network that shares the layers.   Raises RangeError."""
-    k = as_integer(k, "k", 1, len(model.stages))
+    k = as_integer(k, "k", 1, len(with_exits(model).stages))
     parts: list[Layer] = [*model.stages[:k], model.exits[k - 1]]
     return Sequential(parts)

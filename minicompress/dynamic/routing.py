@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import RangeError, ShapeError
+from ..errors import DTypeError, RangeError, ShapeError
 from ..inputs import as_array, as_integer, check_finite
 from ..ledger import layer_macs, macs
 from ..nn import Layer, MultiExit
 from ..nn.losses import check_scores
+from .exits import with_exits
 
 Uncertainty = Callable[[np.ndarray], np.ndarray]  # logits (N, C) → (N,), never negative
 Step = Callable[[Any], tuple[Any, int]]
@@ -28,13 +29,19 @@ NEVER, ALWAYS = -1.0, float("inf")  # thresholds
 
 
 def entropy(z: np.ndarray) -> np.ndarray:
-    """H_n = -Σ_c p_nc log p_nc,  p = softmax(z)      z (N, C)   H (N,), in nats, 0 .. log C   Raises ShapeError."""
+    """H_n = -Σ_c p_nc log p_nc,  p = softmax(z)      z (N, C)   H (N,), in nats, 0 .. log C
+
+    Raises ShapeError, NonFiniteError.
+    """
     gaps, e, rest = below_the_largest(z)
     return np.log1p(rest) - (e * gaps).sum(1) / (1 + rest)
 
 
 def doubt(z: np.ndarray) -> np.ndarray:
-    """u_n = 1 - max_c p_nc,  p = softmax(z)      z (N, C)   u (N,), 0 .. 1 - 1/C   Raises ShapeError."""
+    """u_n = 1 - max_c p_nc,  p = softmax(z)      z (N, C)   u (N,), 0 .. 1 - 1/C
+
+    Raises ShapeError, NonFiniteError.
+    """
     _, _, rest = below_the_largest(z)
     return rest / (1 + rest)
 
@@ -44,6 +51,7 @@ def below_the_largest(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
     The largest, whose exp(0) = 1 would swallow the others, is left out: so two very certain samples still differ.
     """
+    z = as_array(z, "z")
     N, _ = check_scores(z)
     with np.errstate(over="ignore"):
         g = np.maximum(z - z.max(1, keepdims=True), -1000)  # exp(-1000) is 0, and 0 · 1000 too, but not 0 · infinity
@@ -69,7 +77,7 @@ def route(model: MultiExit, x: np.ndarray, thresholds: float | Sequence[float] |
     outputs that are NaN or infinite; what as_array and the layers raise.
     """
     x, batch = as_array(x, "x", (None, ...)), as_integer(batch, "batch", 1)
-    limits = as_thresholds(thresholds, len(model.stages))
+    limits = as_thresholds(thresholds, len(with_exits(model).stages))
     steps = [(counted(stage), counted(leave)) for stage, leave in zip(model.stages, model.exits, strict=True)]
     before = model.training
     model.train(False)
@@ -122,8 +130,11 @@ def take(x: Any, chosen: np.ndarray) -> Any:
 
 
 def as_thresholds(thresholds: Any, exits: int) -> np.ndarray:
-    """One threshold for each exit but the last, (exits - 1,).   Raises ShapeError, RangeError."""
-    t = np.asarray(thresholds, np.float64)
+    """One threshold for each exit but the last, (exits - 1,).   Raises ShapeError, RangeError, DTypeError."""
+    try:
+        t = np.asarray(thresholds, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(f"the thresholds are {thresholds!r}; allowed: a number, or {exits - 1} of them.") from error
     if t.shape not in ((), (exits - 1,)):
         raise ShapeError(f"the thresholds have shape {t.shape} for {exits} exits; allowed: one number, or {exits - 1}. "
                          f"Hint: all leave at the last exit, it has none.")
@@ -134,7 +145,7 @@ def as_thresholds(thresholds: Any, exits: int) -> np.ndarray:
 
 def exit_macs(model: MultiExit, sample: np.ndarray) -> np.ndarray:
     """(L,) multiply-accumulates of a sample (1, …) that leaves at exit 1, …, L, exits that it passes included."""
-    counts = layer_macs(model, sample)
+    counts = layer_macs(with_exits(model), sample)
     parts = [(f"stages.{k}", f"exits.{k}") for k in range(len(model.stages))]
     own = [sum(n for path, n in counts.items() for part in pair if f"{path}.".startswith(f"{part}.")) for pair in parts]
     return np.cumsum(own)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import RangeError, ShapeError
-from ..inputs import as_array, as_integer, as_labels, as_number
+from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
 from .routing import ALWAYS, NEVER, Uncertainty, as_thresholds, entropy
 
 Outputs = Sequence[np.ndarray]
@@ -39,11 +39,12 @@ class Point(NamedTuple):
 
 def uncertainties(outputs: Outputs, measure: Uncertainty = entropy) -> np.ndarray:
     """u (L, N) = measure(z_k)      outputs (z₁, …, z_L), as `predict` gives them"""
-    return np.stack([measure(z) for z in outputs])
+    return as_array([measure(z) for z in outputs], "u", (None, None))
 
 
 def leaves_at(u: np.ndarray, thresholds: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """(N,): the first exit, from 0, with u_k ≤ threshold_k, else the last      u (L, N)   Raises RangeError."""
+    u = as_array(u, "u", (None, None))
     limits = np.append(as_thresholds(thresholds, len(u)), np.inf)
     return np.asarray(np.argmax(u <= limits[:, None], axis=0))
 
@@ -66,7 +67,9 @@ def common(u: np.ndarray, count: int = 200) -> list[np.ndarray]:
 
 def power_shares(q: float, exits: int) -> np.ndarray:
     """share_k = qᵏ / Σ_j qʲ,  k = 1 … exits      q < 1: most leave early; q > 1: late.   Raises RangeError."""
-    powers = as_number(q, "q", above=0) ** np.arange(as_integer(exits, "exits", 1))
+    with np.errstate(over="ignore"):
+        powers = as_number(q, "q", above=0) ** np.arange(as_integer(exits, "exits", 1))
+    check_finite(powers, "qᵏ")
     return np.asarray(powers / powers.sum())
 
 
@@ -97,7 +100,7 @@ def curve(outputs: Outputs, labels: np.ndarray, macs: np.ndarray, candidates: It
 
     outputs: L arrays (N, C)   macs (L,): routing.exit_macs
     """
-    z, costs = np.stack(outputs), as_array(macs, "macs", (len(outputs),))
+    z, costs = as_array(outputs, "outputs", (None, None, None)), as_array(macs, "macs", (len(outputs),))
     wrong = z.argmax(2) != as_labels(labels, *z.shape[1:])
     u, samples, points = uncertainties(outputs, measure), np.arange(z.shape[1]), []
     for thresholds in candidates:

@@ -158,7 +158,7 @@ def binarize(weights: Iterable[Parameter], scale: str | None = None, *, rng: See
     """
     rng = None if rng is None else as_generator(rng)
     new = []
-    for weight in list(weights):
+    for weight in weights:
         if any(isinstance(each, (Binary, Signed, Uniform, Scaled, Codebook)) for each in weight.parametrizations):
             raise StateError("a weight has signs, a grid or a codebook already; allowed: one of them. "
                              "Hint: parameter.bake() first.")

@@ -24,7 +24,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..inputs import as_integer
+from ..inputs import as_integer, check_finite
 from ..nn import Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Parameter, Sequential, Sign
 from ..nn.channelwise import per_channel
 from ..nn.conv import check_images
@@ -49,6 +49,7 @@ def pack(bits: np.ndarray) -> np.ndarray:
 
     Raises ShapeError, DTypeError.
     """
+    bits = np.asarray(bits)
     if bits.ndim != 2:
         raise ShapeError(f"bits have shape {bits.shape}; allowed: (N, n). Hint: bits[None] for one row.")
     if bits.dtype.kind not in "bui":
@@ -103,7 +104,8 @@ def packed(layer: Layer) -> Forward:
     """y = packed(model)(x): the evaluation pass of a layer as it is now, on bits where weights and inputs are signs.
 
     Its outputs are equal to the layer's where α has few bits, otherwise up to rounding; integers where neither α nor
-    bias is left, booleans behind a Sign. A layer that is not known here runs as it is.   It raises ShapeError.
+    bias is left, booleans behind a Sign. A layer that is not known here runs as it is.
+    It raises ShapeError, NonFiniteError.
     """
     layer = copy.deepcopy(layer)
     layer.train(False)
@@ -121,7 +123,13 @@ def _(layer: Sequential) -> Forward:
             steps[-1] = packed_map(before, inner)
         else:
             steps.append(packed(inner))
-    return functools.partial(functools.reduce, lambda x, step: step(x), steps)
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        if x.dtype.kind == "f":
+            check_finite(x, "x")  # a sign would hide NaN
+        return functools.reduce(lambda x, step: step(x), steps, x)
+
+    return forward
 
 
 @packed.register

@@ -58,8 +58,8 @@ class Quantizer(NamedTuple):
 
 def column(values: np.ndarray, x: np.ndarray, dtype: type | np.dtype | None = None) -> np.ndarray:
     """values (C,) in a shape that meets x (C, …) channel by channel, in x's dtype unless said.   Raises ShapeError."""
-    if len(values) not in (1, len(x)):
-        raise ShapeError(f"{len(values)} scales meet values of shape {x.shape}; allowed: one scale, or {len(x)}.")
+    if len(values) != 1 and values.shape != x.shape[:1]:
+        raise ShapeError(f"{len(values)} scales meet values of shape {x.shape}; allowed: one, or one a channel.")
     return values.astype(dtype or x.dtype).reshape((-1,) + (1,) * (x.ndim - 1))
 
 

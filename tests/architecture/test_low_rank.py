@@ -16,6 +16,7 @@ from minicompress.pruning.masks import Masked
 from minicompress.storage import from_bytes, to_bytes
 
 SIZES = st.integers(1, 12)
+pytestmark = pytest.mark.filterwarnings("ignore:rank .* turns")  # full rank, to compare
 
 
 def random(seed, *shape):
@@ -81,8 +82,7 @@ def test_beyond_the_true_rank_there_is_nothing(weighted):
     U, V = factors(W, 6, x.T @ x if weighted else None)
     assert not U[:, 2:].any() and not V[2:].any() and U[:, :2].any()
     assert relative_error(W, U @ V) < 1e-5
-    zero = factors(np.zeros((3, 4)), 2)
-    assert not zero[0].any() and not zero[1].any()
+    assert not any(F.any() for F in factors(np.zeros((3, 4)), 2))
 
 
 def test_signs_are_fixed_and_ties_go_to_the_lower_index():

@@ -19,6 +19,7 @@ CONVS = [dict(zip(("kernel", "stride", "padding", "bias"), values, strict=True))
 
 @pytest.mark.parametrize("conv", ["channels", "spatial"])
 @pytest.mark.parametrize("settings", CONVS, ids=str)
+@pytest.mark.filterwarnings("ignore:rank .* turns")
 def test_convolutions_of_full_rank_compute_the_same(conv, settings):
     layer, x = nn.Conv2d(3, 5, rng=0, **settings), random(1, 2, 3, 7, 8)
     if layer.bias is not None:

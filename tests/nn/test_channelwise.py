@@ -118,3 +118,35 @@ def test_validate_finds_arrays_that_do_not_fit() -> None:
     layer.variance = np.ones(2)
     with pytest.raises(ShapeError, match=r"\[\(2,\), \(3,\)\]"):
         layer.validate()
+
+
+class FirstTwo(nn.Parametrization):
+    """w = x[:2]"""
+
+    def forward(self, data: np.ndarray) -> np.ndarray:
+        return data[:2]
+
+    def backward(self, dw: np.ndarray) -> np.ndarray:
+        return np.append(dw, np.zeros(1))
+
+    def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (2,)
+
+
+def test_the_first_channels_have_the_first_of_the_running_statistics() -> None:
+    layer, x = nn.BatchNorm(3, grid=0), np.random.default_rng(0).uniform(3, 9, (20, 2))
+    for p in (layer.scale, layer.shift):
+        p.become(p.data, [FirstTwo()])
+    layer.validate()
+    layer.forward(x)
+    np.testing.assert_allclose(layer.mean, [*0.1 * x.mean(0), 0])
+    layer.backward(x)
+    layer.train(False)
+    np.testing.assert_allclose(layer.forward(x), (x - layer.mean[:2]) / np.sqrt(layer.variance[:2] + 1e-5))
+    layer.shift = nn.Parameter(np.zeros(3))  # a shift that is not cut alike is a mistake, as lengths of a plain one are
+    with pytest.raises(ShapeError):
+        layer.validate()
+    layer = nn.BatchNorm(3)
+    layer.mean, layer.variance = np.zeros(4), np.ones(4)
+    with pytest.raises(ShapeError):
+        layer.validate()

@@ -13,10 +13,11 @@ from .msdnet import MSDNET
 from .obd import OBD
 from .obs import OBS
 from .rethinking import RETHINKING
+from .skipnet import SKIPNET
 from .slimmable import SLIMMABLE
 from .structured import STRUCTURED
 from .supermasks import SUPERMASKS
 
 ROWS: dict[str, Row] = {row.name: row for row in (
     LENET_300_100, LENET_5, HAN_CURVES, OBD, OBS, STRUCTURED, LOTTERY, SUPERMASKS, RETHINKING, DISTILLATION, BINARY,
-    LOW_RANK, BRANCHYNET, MSDNET, MOBILENET, SLIMMABLE)}
+    LOW_RANK, BRANCHYNET, MSDNET, SKIPNET, MOBILENET, SLIMMABLE)}

@@ -46,7 +46,7 @@ class Recipe(NamedTuple):
     batch: int
 
 
-MNIST = Recipe(20_000, 12, 5, (6, 8), (5e-3, 5e-3), 0.1, 50)
+MNIST = Recipe(20_000, 12, 8, (4, 8), (5e-3, 5e-3), 0.35, 50)
 
 
 def skipnet(recipe: Recipe, classes: int, rng: np.random.Generator) -> SkipNet:
