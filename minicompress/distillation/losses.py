@@ -50,6 +50,7 @@ def soft(T: float, *, reverse: bool = False) -> Loss:
     """
     T = as_temperature(T)
 
+    @np.errstate(under="ignore")  # a probability may round to zero
     def loss(z: np.ndarray, v: np.ndarray) -> tuple[float, np.ndarray]:
         check_scores(z)
         check_same_shape(z, v)
@@ -86,6 +87,7 @@ def distill(T: float, alpha: float = 0.5, *, reverse: bool = False) -> Loss:
     """
     alpha, learn = as_fraction(alpha, "alpha"), soft(T, reverse=reverse)
 
+    @np.errstate(under="ignore")
     def loss(z: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         N, C = check_scores(z)
         t, v = split(target, N, C, C)

@@ -28,6 +28,7 @@ Step = Callable[[Any], tuple[Any, int]]
 NEVER, ALWAYS = -1.0, float("inf")  # thresholds
 
 
+@np.errstate(under="ignore")  # a probability may round to zero
 def entropy(z: np.ndarray) -> np.ndarray:
     """H_n = -Σ_c p_nc log p_nc,  p = softmax(z)      z (N, C)   H (N,), in nats, 0 .. log C
 
@@ -37,6 +38,7 @@ def entropy(z: np.ndarray) -> np.ndarray:
     return np.log1p(rest) - (e * gaps).sum(1) / (1 + rest)
 
 
+@np.errstate(under="ignore")  # a probability may round to zero
 def doubt(z: np.ndarray) -> np.ndarray:
     """u_n = 1 - max_c p_nc,  p = softmax(z)      z (N, C)   u (N,), 0 .. 1 - 1/C
 

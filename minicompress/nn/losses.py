@@ -19,6 +19,7 @@ from .parameter import Parameter
 Loss = Callable[[Any, Any], tuple[float, Any]]
 
 
+@np.errstate(under="ignore")  # a probability may round to zero
 def softmax(z: np.ndarray) -> np.ndarray:
     """p_c = exp(z_c) / Σ exp(z)      z, p (N, C)"""
     p: np.ndarray = np.exp(z - z.max(1, keepdims=True))
@@ -26,12 +27,14 @@ def softmax(z: np.ndarray) -> np.ndarray:
     return p
 
 
+@np.errstate(under="ignore")  # a probability may round to zero
 def log_softmax(z: np.ndarray) -> np.ndarray:
     """log p_c = z_c - log Σ exp(z)      z (N, C); no logarithm of a rounded zero"""
     z = z - z.max(1, keepdims=True)
     return z - np.log(np.exp(z).sum(1, keepdims=True))
 
 
+@np.errstate(under="ignore")  # a probability may round to zero
 def cross_entropy(z: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     """E = -1/N Σ_n Σ_c t_nc log softmax(z_n)_c,   dz = (softmax(z) Σ_c t_nc - t) / N      z (N, C)
 

@@ -48,8 +48,9 @@ def round_to(model: Node, precision: str) -> None:
     largest, limit = max((float(np.abs(a).max(initial=0)) for a in arrays), default=0.0), float(np.finfo(dtype).max)
     if largest > limit:
         raise RangeError(f"{largest:g} does not fit {precision} precision; allowed: ≤ {limit:g}.")
-    for a in arrays:
-        a[...] = a.astype(dtype)
+    with np.errstate(under="ignore"):
+        for a in arrays:
+            a[...] = a.astype(dtype)
 
 
 def to_bytes(value: Any) -> bytes:

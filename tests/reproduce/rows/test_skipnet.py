@@ -12,10 +12,11 @@ RECIPE = Recipe(160, 4, 3, (6, 6), (0.02, 0.02), 0.5, 10)
 
 
 def test_the_network_and_what_it_costs():
-    model, x = skipnet(MNIST, 10, np.random.default_rng(0)), np.random.default_rng(1).random((3, 1, 28, 28), np.float32)
+    model = skipnet(MNIST, 28, 10, np.random.default_rng(0))
+    x = np.random.default_rng(1).random((3, 1, 28, 28), np.float32)
     C, B = MNIST.channels, MNIST.blocks
     costs, done = layer_macs(all_on(model), x[:1]), skip(model, x)
-    assert sum(costs.values()) == 9 * C * 14**2 + B * 9 * C * C * 7**2 + 10 * C
+    assert sum(costs.values()) == 9 * C * 14**2 + B * 9 * C * C * 7**2 + 10 * C * 7**2
     assert done.in_blocks == 3 * B * 9 * C * C * 7**2 and done.macs == 3 * (sum(costs.values()) + B * C)
 
 
