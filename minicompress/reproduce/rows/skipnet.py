@@ -97,14 +97,15 @@ def protocol(recipe: Recipe) -> str:
     """The recipe in words, with what differs from the paper."""
     (dense, gated), (fast, slow) = recipe.epochs, recipe.lr
     return (f"A residual network on MNIST in float32: a convolution 3x3 of {recipe.channels} filters with stride 2 and "
-            f"max pooling (7x7 pixels), {recipe.blocks} blocks x + g ReLU(norm(conv 3x3)), a linear map of what they give. "
-            f"The gate g is open where a linear map of the block's averaged input is positive, with the straight-through "
-            f"gradient of a sigmoid. {recipe.images:,} training images, Adam with cosine schedules, batches of "
-            f"{recipe.batch}: {dense} epochs from {fast:g} with all blocks in use, then {gated} epochs from {slow:g} "
-            f"with gates and a price of {recipe.price:g} times the mean gate; for comparison the same {gated} epochs "
-            f"without gates. Controls on the gated network: the images' routes shuffled, every block fixed to what it "
-            f"did for most validation images, all gates forced open. The paper has CIFAR, SVHN and ImageNet, up to 110 "
-            f"layers, gates with convolutions or an LSTM, and reinforcement learning after the supervised stage.")
+            f"max pooling (7x7 pixels), {recipe.blocks} blocks x + g ReLU(norm(conv 3x3)), a linear map of what they "
+            f"give. The gate g is open where a linear map of the block's averaged input is positive, with the "
+            f"straight-through gradient of a sigmoid. {recipe.images:,} training images, Adam with cosine schedules, "
+            f"batches of {recipe.batch}: {dense} epochs from {fast:g} with all blocks in use, then {gated} epochs from "
+            f"{slow:g} with gates and a price of {recipe.price:g} times the mean gate; for comparison the same {gated} "
+            f"epochs without gates. Controls on the gated network: the images' routes shuffled, every block fixed to "
+            f"what it did for most validation images, all gates forced open. The paper has CIFAR, SVHN and ImageNet, "
+            f"up to 110 layers, gates with convolutions or an LSTM, and reinforcement learning after the supervised "
+            f"stage.")
 
 
 SKIPNET = Row(
