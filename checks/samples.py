@@ -7,9 +7,14 @@ from typing import Any
 import numpy as np
 
 from minicompress import nn
+from minicompress.dynamic.slicing import slim
+from minicompress.ledger import finished
 from minicompress.pruning.magnitude import prune
 from minicompress.pruning.masks import Masked, Scatter
+from minicompress.quantization.binary import binarize
 from minicompress.quantization.sharing import Codebook, share
+from minicompress.quantization.thresholds import with_thresholds
+from minicompress.quantization.uniform import quantize
 from minicompress.storage import tree
 
 
@@ -28,7 +33,7 @@ class Memory:
 def samples() -> dict[str, Any]:
     """Name → model or dictionary."""
     return {"compressed": compressed(), "images": images(), "containers": containers(), "checkpoint": checkpoint(),
-            "codecs": codecs(), "sizes": sizes()}
+            "codecs": codecs(), "sizes": sizes(), "quantized": quantized()}
 
 
 def compressed() -> nn.Layer:
@@ -60,6 +65,15 @@ def containers() -> nn.Layer:
     switches = [nn.Switch([tied, shared], selector), nn.Switch([nn.ReLU(), nn.Sign()], selector)]
     body = nn.Sequential([tied, nn.Sigmoid(), nn.Dropout(0.5, rng=0), nn.Gate(6), nn.Residual(tied)])
     return nn.MultiExit([body, *switches], [nn.Sequential([]), tied, nn.BatchNorm(6)])
+
+
+def quantized() -> nn.Layer:
+    """Weights of few bits and of one, thresholds, shuffled channels, and a network of two widths."""
+    a, b, c, d, e = (nn.Linear(n, m, rng=n) for n, m in ((12, 8), (8, 6), (6, 4), (4, 4), (4, 2)))
+    binarize([a.weight, b.weight])
+    quantize(c.weight, 4, per_channel=True)
+    small = with_thresholds(nn.Sequential([a, nn.BatchNorm(8), nn.Sign(), b, c, nn.ChannelShuffle(2)]))
+    return nn.Sequential([finished(small, "single"), slim(nn.Sequential([d, e]), [0.5, 1])])
 
 
 def checkpoint() -> dict[str, Any]:

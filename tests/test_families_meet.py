@@ -65,6 +65,7 @@ def test_low_rank_then_pruned_then_shared_then_saved(dense):
     model = copy.deepcopy(dense)
     sizes = [len(saved_and_loaded(finished(model, "half")))]
     factorize(model, {"layers.0": 16, "layers.3": 16}, input_moments(model, TRAIN.x))
+    assert error(model, *TEST) < error(dense, *TEST) + 0.1
     fit(model, 2)
     sizes.append(len(saved_and_loaded(finished(model, "half"))))
     prune(model.weights(), 0.5)

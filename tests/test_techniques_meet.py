@@ -1,4 +1,4 @@
-"""One network made of every chain of parametrizations: it trains, is saved, reloads equal, and trains on."""
+"""Every chain of parametrizations trains, freezes, is saved, reloads equal and trains on; wrong orders are refused."""
 
 import itertools
 
