@@ -44,7 +44,7 @@ class Sliced(Parametrization):
 
     def corner(self) -> tuple[slice, ...]:
         """The part of the numbers that is in force."""
-        if self.selector.index >= len(self.shapes):
+        if not 0 <= self.selector.index < len(self.shapes):
             raise RangeError(f"a slice's selector is {self.selector.index}; allowed: 0 .. {len(self.shapes) - 1}.")
         return tuple(slice(n) for n in self.shapes[self.selector.index])
 

@@ -173,5 +173,5 @@ class Switch(Layer):
         return self.chosen().backward(dy)
 
     def validate(self) -> None:
-        if self.selector.index >= len(self.layers):
+        if not 0 <= self.selector.index < len(self.layers):
             raise RangeError(f"a Switch's selector is {self.selector.index}; allowed: 0 .. {len(self.layers) - 1}.")

@@ -144,11 +144,12 @@ def test_a_switch_runs_the_layer_in_force_alone() -> None:
     assert layers[0].pending is False
 
 
-def test_a_selector_past_the_last_layer_is_refused() -> None:
+@pytest.mark.parametrize("index", [1, -1])
+def test_a_selector_past_the_ends_is_refused(index: int) -> None:
     selector = nn.Selector()
     layer = nn.Switch([Weighed(2)], selector)
-    selector.index = 1
-    with pytest.raises(RangeError, match=r"selector is 1; allowed: 0 \.\. 0"):
+    selector.index = index
+    with pytest.raises(RangeError, match=rf"selector is {index}; allowed: 0 \.\. 0"):
         layer.forward(x)
     with pytest.raises(RangeError):
         nn.Selector(-1)
