@@ -186,12 +186,16 @@ def matrix(folder: Path, numbers: Sequence[int], notebooks: Sequence[Path]) -> I
 
 
 def joined(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """What was found, with the notebooks of an earlier run in the same environment that ran no more."""
+    """What was found, with the notebooks of an earlier run in the same environment that ran no more.
+
+    Differences are kept until every notebook is equal.
+    """
     same = ("Python", "NumPy", "SciPy", "tour")
     if "tour" not in found or any(before.get(key) != found.get(key) for key in same):
         return found
-    return {**found, "notebooks": {**before["notebooks"], **found["notebooks"]},
-            "differences": before["differences"] + found["differences"]}
+    notebooks = {**before["notebooks"], **found["notebooks"]}
+    differences = "" if all(notebooks.values()) else before["differences"] + found["differences"]
+    return {**found, "notebooks": notebooks, "differences": differences}
 
 
 def verdict(results: list[dict[str, Any]]) -> tuple[str, bool]:

@@ -45,3 +45,4 @@ def test_notebooks_of_an_earlier_run_count_in_the_same_environment_only() -> Non
     found = {**before, "notebooks": {"01": False}, "differences": "01 differs"}
     assert joined(before, found) == {**found, "notebooks": {"00": True, "01": False}}
     assert joined({**before, "tour": "b"}, found) == found == joined({}, found)
+    assert joined(found, {**before, "notebooks": {"01": True}})["differences"] == ""
