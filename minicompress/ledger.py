@@ -22,8 +22,9 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,18 +67,32 @@ def _(layer: Conv2d) -> int:
     return int(W.size * ((H - ki) // s + 1) * ((V - kj) // t + 1))
 
 
+def counted(model: Layer) -> Callable[..., tuple[Any, dict[str, int]]]:
+    """x → (model.forward(x), path → multiply-accumulates, for one sample, of every layer that ran)"""
+    layers = {path: node for path, node in model.walk() if isinstance(node, Layer)}
+
+    def run(*inputs: Any) -> tuple[Any, dict[str, int]]:
+        for layer in layers.values():
+            layer.saved = None
+        y = model.forward(*inputs)
+        return y, {path: macs(layer) for path, layer in layers.items() if layer.saved is not None}
+
+    return run
+
+
 def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
     """Path → multiply-accumulates of every layer that ran for one sample, of shape (1, …)."""
-    layers = {path: node for path, node in model.walk() if isinstance(node, Layer)}
-    for layer in layers.values():
-        layer.saved = None
     before = model.training
     model.train(False)
     try:
-        model.forward(sample[:1])
+        return counted(model)(sample[:1])[1]
     finally:
         model.train(before)
-    return {path: macs(layer) for path, layer in layers.items() if layer.saved is not None}
+
+
+def within(counts: Mapping[str, int], path: str) -> int:
+    """What the layer at a path and all inside it add up to in path → number."""
+    return sum(n for own, n in counts.items() if f"{own}.".startswith(f"{path}."))
 
 
 def linear_cost(n_in: int, n_out: int) -> tuple[int, int]:

@@ -175,13 +175,7 @@ def factorize(model: Layer, ranks: Mapping[str, int], moments: Mapping[str, Mome
         layer = nodes[as_choice(path, "path", nodes)]
         weighted = None if moments is None else moments[as_choice(path, "path", moments)]
         new[id(layer)] = low_rank(layer, rank, weighted, conv=conv, grid=grid)
-    for _, node in list(model.walk()):
-        for name in node.fields():
-            value = getattr(node, name)
-            if isinstance(value, list):
-                value[:] = [new.get(id(item), item) for item in value]
-            elif id(value) in new:
-                setattr(node, name, new[id(value)])
+    model.exchange(new)
     for path in ranks:
         for parameter in nodes[path].parameters():
             parameter.become(parameter.data, parameter.parametrizations)  # makes the optimizer stale

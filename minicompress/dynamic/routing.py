@@ -18,13 +18,13 @@ import numpy as np
 
 from ..errors import DTypeError, RangeError, ShapeError
 from ..inputs import as_array, as_integer, check_finite
-from ..ledger import layer_macs, macs
-from ..nn import Layer, MultiExit
+from ..ledger import counted, layer_macs, within
+from ..nn import MultiExit
 from ..nn.losses import check_scores
 from .exits import with_exits
 
 Uncertainty = Callable[[np.ndarray], np.ndarray]  # logits (N, C) → (N,), never negative
-Step = Callable[[Any], tuple[Any, int]]
+Step = Callable[..., tuple[Any, dict[str, int]]]  # what `counted` makes of a layer
 NEVER, ALWAYS = -1.0, float("inf")  # thresholds
 
 
@@ -100,7 +100,7 @@ def route_batch(steps: list[tuple[Step, Step]], x: Any, limits: np.ndarray, meas
         x, in_stage = stage(x)
         z, in_exit = leave(x)
         check_finite(z, f"the output of exit {k + 1}")
-        total += len(rows) * (in_stage + in_exit)
+        total += len(rows) * (sum(in_stage.values()) + sum(in_exit.values()))
         if k == 0:
             outputs = np.empty(z.shape, z.dtype)
         go = measure(z) <= limits[k] if k < len(limits) else np.ones(len(rows), bool)
@@ -109,19 +109,6 @@ def route_batch(steps: list[tuple[Step, Step]], x: Any, limits: np.ndarray, meas
             break
         rows, x = rows[~go], take(x, ~go)
     return Routed(outputs, exits, total)
-
-
-def counted(part: Layer) -> Step:
-    """x → (part.forward(x), the multiply-accumulates for one sample of the layers that ran)"""
-    layers = [node for _, node in part.walk() if isinstance(node, Layer)]
-
-    def step(x: Any) -> tuple[Any, int]:
-        for layer in layers:
-            layer.saved = None
-        y = part.forward(x)
-        return y, sum(macs(layer) for layer in layers if layer.saved is not None)
-
-    return step
 
 
 def take(x: Any, chosen: np.ndarray) -> Any:
@@ -148,6 +135,4 @@ def as_thresholds(thresholds: Any, exits: int) -> np.ndarray:
 def exit_macs(model: MultiExit, sample: np.ndarray) -> np.ndarray:
     """(L,) multiply-accumulates of a sample (1, …) that leaves at exit 1, …, L, exits that it passes included."""
     counts = layer_macs(with_exits(model), sample)
-    parts = [(f"stages.{k}", f"exits.{k}") for k in range(len(model.stages))]
-    own = [sum(n for path, n in counts.items() for part in pair if f"{path}.".startswith(f"{part}.")) for pair in parts]
-    return np.cumsum(own)
+    return np.cumsum([within(counts, f"stages.{k}") + within(counts, f"exits.{k}") for k in range(len(model.stages))])

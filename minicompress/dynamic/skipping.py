@@ -24,7 +24,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
-from ..ledger import macs
+from ..ledger import counted, within
 from ..nn import (
     GRID,
     BatchNorm,
@@ -181,18 +181,10 @@ def skip(model: SkipNet, x: np.ndarray, gates: np.ndarray | None = None, *, batc
 
 def skip_batch(model: SkipNet, x: np.ndarray, gates: np.ndarray | None) -> Skipped:
     """`skip` for one batch."""
-    for layer in layers(model):
-        layer.saved = None
-    z, G = model.forward(x, gates)
-    ran = {id(layer): macs(layer) for layer in layers(model) if layer.saved is not None}  # for one sample each
-    opened = zip(model.blocks, (G > 0).sum(0), strict=True)
-    in_blocks = sum(int(n) * sum(ran.pop(id(layer), 0) for layer in layers(block.body)) for block, n in opened)
-    return Skipped(z, G, in_blocks, in_blocks + len(x) * sum(ran.values()))
-
-
-def layers(part: Layer) -> list[Layer]:
-    """The layers of a network, itself included."""
-    return [node for _, node in part.walk() if isinstance(node, Layer)]
+    (z, G), ran = counted(model)(x, gates)
+    bodies = [within(ran, f"blocks.{b}.body") for b in range(len(model.blocks))]
+    in_blocks = int((G > 0).sum(0) @ bodies)
+    return Skipped(z, G, in_blocks, in_blocks + len(x) * (sum(ran.values()) - sum(bodies)))
 
 
 def majority(gates: np.ndarray) -> np.ndarray:

@@ -195,12 +195,6 @@ def narrowed(norm: BatchNorm, channels: int) -> BatchNorm:
 
 
 def exchange(model: Layer, new: dict[int, Layer]) -> Layer:
-    """The model with new[id(layer)] in place of each layer that has one."""
-    for _, node in list(model.walk()):
-        for name in node.fields():
-            value = getattr(node, name)
-            if isinstance(value, list):
-                value[:] = [new.get(id(item), item) for item in value]
-            elif id(value) in new:
-                setattr(node, name, new[id(value)])
+    """The model with new[id(layer)] in place of each layer that has one, itself included."""
+    model.exchange(new)
     return new.get(id(model), model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,16 @@ class Node:
             if isinstance(value, Node) and id(value) not in seen:
                 seen.add(id(value))
                 yield path, value
+
+    def exchange(self, new: Mapping[int, Node]) -> None:
+        """Put new[id(part)] in place of every part inside that has one, wherever it stands."""
+        for _, node in list(self.walk()):
+            for name in node.fields():
+                value = getattr(node, name)
+                if isinstance(value, list):
+                    value[:] = [new.get(id(item), item) for item in value]
+                elif id(value) in new:
+                    setattr(node, name, new[id(value)])
 
     def train(self, training: bool = True) -> None:
         """Switch this node and all inside it to training mode (or, with False, to evaluation mode)."""

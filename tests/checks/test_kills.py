@@ -26,8 +26,9 @@ def test_ten_kills() -> None:
 
 
 @pytest.mark.parametrize(("planted", "found"), [
-    ("file.write_bytes = lambda path, data: [(time.sleep(0.005), path.write_bytes(part)) for part in (data[:9], data)]",
-     "Error: "),
+    ("half = lambda path: path.with_suffix('.half'); file.write_bytes = lambda path, data: "
+     "[(time.sleep(0.005), half(path).write_bytes(part), half(path).replace(path)) for part in (data[:9], data)]",
+     "TruncatedError"),
     ("file.write_bytes = lambda path, data: None", "state -1 is in the file"),
     ("kills.document = lambda n: {'n': n, 'numbers': np.random.default_rng().uniform(size=9)}", "other numbers"),
     ("training._Run.resume = lambda *_: None", "epochs; "),

@@ -132,3 +132,11 @@ def test_a_model_of_other_layers_is_refused() -> None:
         small.restore(large.state())
     with pytest.raises(ShapeError, match=r"layers\.1\.scale\.data"):
         large.restore(small.state())
+
+
+def test_a_part_is_exchanged_in_every_place():
+    old, new = nn.ReLU(), nn.Tanh()
+    model = nn.Sequential([old, nn.Residual(old, nn.Sequential([old])), nn.Sigmoid()])
+    model.exchange({id(old): new})
+    inner = model.layers[1]
+    assert model.layers[0] is inner.body is inner.shortcut.layers[0] is new and isinstance(model.layers[2], nn.Sigmoid)

@@ -19,24 +19,20 @@ from ...dynamic.routing import entropy, exit_macs, route
 from ...dynamic.thresholds import common, curve, uncertainties, within_budget
 from ...ledger import layer_macs
 from ...nn import (
-    Adam,
     Conv2d,
     Flatten,
     Layer,
     Linear,
-    Loss,
     MaxPool2d,
     MultiExit,
     ReLU,
     Sequential,
-    cosine,
-    cross_entropy,
     error,
     predict,
-    train,
 )
 from ...table import percent
 from ..row import Claim, Row, at_least, at_most, minutes, near, times
+from ..training import fit
 
 
 class Recipe(NamedTuple):
@@ -72,13 +68,6 @@ def lenet(model: MultiExit) -> Sequential:
     return Sequential([*model.stages, model.exits[-1]])
 
 
-def fit(model: Layer, samples: Dataset, recipe: Recipe, loss: Loss, seed: int) -> None:
-    """Train with Adam and a cosine schedule."""
-    for _ in train(model, Adam(model.parameters(), recipe.lr), samples.train, epochs=recipe.epochs, rng=seed,
-                   batch=recipe.batch, loss=loss, schedule=cosine, progress=False):
-        pass
-
-
 def seconds(call: Callable[[], Any], repeats: int = 5) -> float:
     """The median processor time of a call."""
     spent = []
@@ -98,10 +87,11 @@ def speed_up(plain: Layer, model: MultiExit, thresholds: np.ndarray, x: np.ndarr
 def compare(samples: Dataset, recipe: Recipe, seed: int) -> dict[str, float]:
     """LeNet and B-LeNet, trained alike from the same start; the threshold from the validation images."""
     side, classes = samples.train.x.shape[-1], len(samples.classes)
+    how: dict[str, Any] = {"epochs": recipe.epochs, "lr": recipe.lr, "batch": recipe.batch, "seed": seed}
     plain = lenet(b_lenet(side, classes, np.random.default_rng(seed)))
-    fit(plain, samples, recipe, cross_entropy, seed)
+    fit(plain, samples.train, **how)
     model = b_lenet(side, classes, np.random.default_rng(seed))
-    fit(model, samples, recipe, joint(), seed)
+    fit(model, samples.train, loss=joint(), **how)
     (x, labels), (x_test, test_labels) = samples.validation, samples.test
     outputs, full = predict(model, x), sum(layer_macs(plain, x[:1]).values())
     points = curve(outputs, labels, exit_macs(model, x[:1]), common(uncertainties(outputs, entropy), 1000))

@@ -7,7 +7,7 @@ test images.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from ... import data
 from ...data import Dataset
 from ...distillation.experiments import HARD, Build, compare, never_seen, shares
 from ...distillation.targets import Supervision, from_labels, from_teacher, teach
-from ...nn import Adam, Dropout, Layer, Linear, ReLU, Sequential, cosine, error, predict, train
+from ...nn import Dropout, Layer, Linear, ReLU, Sequential, error, predict
 from ...table import percent
 from ..row import SLACK, Claim, Criterion, Row, at_least, at_most, count, minutes
+from ..training import fit
 
 
 class Recipe(NamedTuple):
@@ -46,15 +47,6 @@ def perceptron(n_in: int, hidden: int, classes: int, rng: np.random.Generator, d
         layers += [Linear(width, hidden, rng=rng, dtype=np.float32), ReLU()]
         layers += [Dropout(dropout, rng=rng)] if dropout else []
     return Sequential([*layers, Linear(hidden, classes, rng=rng, dtype=np.float32)])
-
-
-def fit(model: Layer, taught: Supervision, epochs: int, recipe: Recipe, seed: int,
-        transform: Callable[..., np.ndarray] | None = None) -> None:
-    """Train with Adam and a cosine schedule; the same seed gives the same order of batches, whatever the target."""
-    x, target, loss = taught
-    for _ in train(model, Adam(model.parameters(), recipe.lr), (x, target.astype(x.dtype)), epochs=epochs, rng=seed,
-                   batch=recipe.batch, loss=loss, schedule=cosine, transform=transform, progress=False):
-        pass
 
 
 def taught_by(teacher: Layer, samples: Dataset, recipe: Recipe) -> dict[str, Supervision]:
@@ -94,12 +86,14 @@ def study(samples: Dataset, recipe: Recipe, seed: int, missing: int = MISSING,
     def build() -> Sequential:
         return perceptron(x.shape[1], recipe.student[0], classes, np.random.default_rng([seed, 1]))
 
-    def learn(model: Layer, taught: Supervision) -> None:
-        fit(model, taught, recipe.student[1], recipe, seed)
+    def learn(model: Layer, taught: Supervision, epochs: int = recipe.student[1], **options: Any) -> None:
+        x, target, loss = taught
+        fit(model, (x, target.astype(x.dtype)), epochs=epochs, lr=recipe.lr, batch=recipe.batch, seed=seed, loss=loss,
+            **options)
 
     hidden, epochs = recipe.teacher
     teacher = perceptron(x.shape[1], hidden, classes, np.random.default_rng([seed, 0]), recipe.dropout)
-    fit(teacher, from_labels(x, labels, classes), epochs, recipe, seed, data.jitter)
+    learn(teacher, from_labels(x, labels, classes), epochs, transform=data.jitter)
     taught = taught_by(teacher, samples, recipe)
     return {TEACHER: error(teacher, *samples.test),
             **compare(build, learn, lambda model: error(model, *samples.test), taught),

@@ -6,7 +6,7 @@ The recipe was chosen by the validation images, with seed 0. The figures are err
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,23 +15,18 @@ from ...data import Dataset, Samples
 from ...dynamic.skipping import SkipNet, all_on, gated_error, majority, priced, skip, skippable
 from ...ledger import layer_macs
 from ...nn import (
-    Adam,
     BatchNorm,
     Conv2d,
     Flatten,
-    Layer,
     Linear,
-    Loss,
     MaxPool2d,
     ReLU,
     Sequential,
-    cosine,
-    cross_entropy,
     error,
-    train,
 )
 from ...table import percent
 from ..row import Claim, Row, at_least, minutes, near, points
+from ..training import fit
 
 
 class Recipe(NamedTuple):
@@ -64,19 +59,17 @@ def compare(samples: Dataset, recipe: Recipe, seed: int) -> dict[str, float]:
     few = Samples(*(part[: recipe.images] for part in samples.train))
     (x, labels), rng = samples.test, np.random.default_rng(seed)
 
-    def fit(model: Layer, stage: int, loss: Loss) -> None:
-        for _ in train(model, Adam(model.parameters(), recipe.lr[stage]), few, epochs=recipe.epochs[stage], rng=seed,
-                       batch=recipe.batch, loss=loss, schedule=cosine, progress=False):
-            pass
+    first, second = (dict[str, Any](epochs=epochs, lr=lr, batch=recipe.batch, seed=seed)
+                     for epochs, lr in zip(recipe.epochs, recipe.lr, strict=True))
 
     def wrong(gates: np.ndarray) -> float:
         return float(np.mean(skip(gated, x, gates).outputs.argmax(1) != labels))
 
     gated = skipnet(recipe, x.shape[-1], len(samples.classes), rng)
-    fit(all_on(gated), 0, cross_entropy)
+    fit(all_on(gated), few, **first)
     plain = all_on(copy.deepcopy(gated))
-    fit(plain, 1, cross_entropy)
-    fit(gated, 1, priced(recipe.price))
+    fit(plain, few, **second)
+    fit(gated, few, loss=priced(recipe.price), **second)
     done, full = skip(gated, x), skip(gated, x, np.ones((len(x), recipe.blocks), bool))
     fixed = majority(skip(gated, samples.validation.x).gates)
     figures = {"all on": error(plain, x, labels), "error": gated_error(gated, x, labels),

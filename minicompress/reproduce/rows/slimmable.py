@@ -5,7 +5,7 @@ The recipe was chosen by the validation images, with seed 0. The figures are err
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,20 +16,16 @@ from ...dynamic.slicing import SHARED, SWITCHABLE, export, slim
 from ...dynamic.slimmable import Slimmable
 from ...ledger import file_bytes
 from ...nn import (
-    Adam,
     BatchNorm,
     Layer,
     Linear,
-    Loss,
     ReLU,
     Sequential,
-    cosine,
-    cross_entropy,
     error,
-    train,
 )
 from ...pruning.structured import recalibrate
 from ..row import Claim, Row, at_least, count, minutes, near, points
+from ..training import fit
 
 
 class Recipe(NamedTuple):
@@ -54,16 +50,10 @@ def perceptron(n_in: int, hidden: int, classes: int, rng: np.random.Generator) -
     return Sequential([*block(n_in), *block(hidden), Linear(hidden, classes, rng=rng, dtype=np.float32)])
 
 
-def fit(model: Layer, samples: Dataset, recipe: Recipe, loss: Loss, seed: int) -> None:
-    """Train with Adam and a cosine schedule."""
-    for _ in train(model, Adam(model.parameters(), recipe.lr), samples.train, epochs=recipe.epochs, rng=seed,
-                   batch=recipe.batch, loss=loss, schedule=cosine, progress=False):
-        pass
-
-
 def compare(samples: Dataset, recipe: Recipe, seed: int) -> dict[str, float]:
     """Both kinds of batch norm from the same start, the shared one also recalibrated, and each width by itself."""
     n_in, classes = samples.train.x.shape[1], len(samples.classes)
+    how: dict[str, Any] = {"epochs": recipe.epochs, "lr": recipe.lr, "batch": recipe.batch, "seed": seed}
     figures: dict[str, float] = {}
 
     def start(width: float) -> Sequential:
@@ -71,7 +61,7 @@ def compare(samples: Dataset, recipe: Recipe, seed: int) -> dict[str, float]:
 
     for norms in (SWITCHABLE, SHARED):
         model = Slimmable(slim(start(1), WIDTHS, norms=norms))
-        fit(model, samples, recipe, joint(), seed)
+        fit(model, samples.train, loss=joint(), **how)
         errors = exit_errors(model, *samples.test)
         figures |= {f"{norms}, {name}": float(e) for name, e in zip(WIDTHS.values(), errors, strict=True)}
         figures[f"bytes, {norms}"] = file_bytes(model.body)
@@ -82,7 +72,7 @@ def compare(samples: Dataset, recipe: Recipe, seed: int) -> dict[str, float]:
     own = []
     for width, name in WIDTHS.items():
         small = start(width)
-        fit(small, samples, recipe, cross_entropy, seed)
+        fit(small, samples.train, **how)
         figures[f"own, {name}"] = error(small, *samples.test)
         own.append(file_bytes(small))
     collapse = max(figures[f"shared, {name}"] - figures[f"own, {name}"] for name in WIDTHS.values())
