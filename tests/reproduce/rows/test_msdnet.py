@@ -25,7 +25,8 @@ def test_another_recipe_is_another_protocol(field):
 
 
 @pytest.mark.parametrize(("figure", "value", "missed"), [
-    (None, 0, 0), ("routed 2", 0.0301, 1), ("routed 3", 0.0201, 1), ("off", 0.0301, 2), ("off", [0.02, 0.0301, 0.02], 1)])
+    (None, 0, 0), ("routed 2", 0.0301, 1), ("routed 3", 0.0201, 1),
+    ("off", 0.0301, 2), ("off", [0.02, 0.0301, 0.02], 1)])
 def test_the_criteria_are_those_of_the_course(figure, value, missed):
     good = {claim.figure: 0.03 for claim in MSDNET.claims} | {"exit 3": 0.02, "routed 3": 0.02}
     figures = {k: np.full(3, value if k == figure else v, float) for k, v in good.items()}
