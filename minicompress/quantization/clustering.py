@@ -22,7 +22,7 @@ from ..nn.grid import to_grid
 
 INITIALIZATIONS = ("linear", "density", "random", "optimal")
 CELLS = 2**16  # more values than this are gathered into so many cells: that is faster than sorting
-GROUPS = 2**13  # the optimum is exact for up to so many distinct values; more are gathered into so many groups
+GROUPS = 2**13  # the optimum is exact for up to so many distinct values, or 128 for each cluster; more are grouped
 
 
 def inertia(values: np.ndarray, centroids: np.ndarray, codes: np.ndarray) -> float:
@@ -64,7 +64,8 @@ def initial_centroids(values: np.ndarray, k: int, init: str = "linear", *,
     linear    evenly spaced from the smallest value to the largest
     density   evenly spaced on the y-axis of the cumulative distribution: the values of rank n/2k, 3n/2k, 5n/2k, …
     random    k of the values, drawn by `rng` (Forgy)
-    optimal   the best of all, by dynamic programming (not in the paper)
+    optimal   the best of all, by dynamic programming (not in the paper); of more than 8,192 and 128 k distinct values
+              so many groups are made, between which borders may lie
 
     Raises what `kmeans` raises. Source: section 3.2.
     """
@@ -164,11 +165,11 @@ def _optimal(line: _Line, k: int) -> np.ndarray:
     """
     points, counts, totals = line
     edges = np.arange(len(points) + 1)
-    if len(points) > GROUPS:  # half of the groups equally wide, half equally full
-        if k > GROUPS // 2:
-            raise RangeError(f"k is {k}; allowed with init='optimal': ≤ {GROUPS // 2}. Hint: init='density'.")
-        width = np.searchsorted(points, np.linspace(points[0], points[-1], GROUPS // 2 + 1)[:-1])
-        edges = np.union1d(width, np.searchsorted(counts, np.linspace(0, counts[-1], GROUPS // 2 + 1)))
+    if len(points) > GROUPS and k > GROUPS // 2:
+        raise RangeError(f"k is {k}; allowed with init='optimal': ≤ {GROUPS // 2}. Hint: init='density'.")
+    if len(points) > (groups := max(GROUPS, 128 * k)):
+        steps = np.linspace(0, 1, groups // 2 + 1)  # half of the groups as the clusters will lie, half equally full
+        edges = np.union1d(np.searchsorted(_companded(line), steps), np.searchsorted(counts / counts[-1], steps))
     n, s = counts[edges], (totals - points[len(points) // 2] * counts)[edges]  # from the middle, so that little cancels
     best, cuts = np.append(0.0, s[1:] * s[1:] / n[1:]), []
     for _ in range(k - 1):
@@ -179,6 +180,17 @@ def _optimal(line: _Line, k: int) -> np.ndarray:
         ends.append(cut[ends[-1]])
     bounds = edges[np.unique([0, *ends])]
     return _means(line, bounds[:-1], bounds[1:])
+
+
+def _companded(line: _Line) -> np.ndarray:
+    """(p + 1,) from 0 to 1: how many of many clusters would lie before each point. Their density goes with f^(1/3).
+
+    A point with its share of the gaps beside it has width h and f = count / h: it counts f^(1/3) h = (count h²)^(1/3).
+    Source: Panter and Dite 1951, "Quantization distortion in pulse-count modulation with nonuniform spacing of levels".
+    """
+    gaps = np.diff(line.points, prepend=line.points[:1], append=line.points[-1:])
+    total = _prefix(np.cbrt(np.diff(line.counts) * (gaps[:-1] + gaps[1:]) ** 2))
+    return total / total[-1]
 
 
 def _add_cluster(best: np.ndarray, n: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -81,6 +81,16 @@ def test_the_optimum_is_that_of_the_textbook(shape: str) -> None:
         assert found == pytest.approx(least_by_table(values, k), rel=1e-8)
 
 
+@pytest.mark.parametrize("shape", ["normal", "laplace", "standard_cauchy"])
+@pytest.mark.parametrize("k", [4, 64])
+def test_groups_of_values_cost_less_than_a_ten_thousandth(monkeypatch: pytest.MonkeyPatch, shape: str, k: int) -> None:
+    values = getattr(np.random.default_rng(1), shape)(size=20_000)
+    grouped = inertia(values, *kmeans(values, k, "optimal"))
+    monkeypatch.setattr(clustering, "GROUPS", values.size)
+    best = inertia(values, *kmeans(values, k, "optimal"))
+    assert best * (1 - 1e-12) <= grouped <= best * (1 + 1e-4)
+
+
 def test_many_normal_weights_reach_the_optimum_from_linear() -> None:
     """As the benchmark with a million of them, 4.6e-6 above; for few weights or many centroids it is not so."""
     values = np.random.default_rng(0).normal(size=200_000)
