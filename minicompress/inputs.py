@@ -77,9 +77,8 @@ def as_labels(labels: Any, n: int | None = None, classes: int | None = None, nam
         raise LabelError(f"{name} have shape {labels.shape}; allowed: (n,). Hint: {hint}.")
     if n is not None and len(labels) != n:
         raise ShapeError(f"there are {len(labels)} {name} for {n} samples; allowed: one each.")
-    wrong = labels < 0 if classes is None else (labels < 0) | (labels >= classes)
-    if wrong.any():
-        i = int(np.argmax(wrong))
+    if len(labels) and (labels.min() < 0 or (classes is not None and labels.max() >= classes)):
+        i = int(np.argmax((labels < 0) | (labels >= (np.inf if classes is None else classes))))
         allowed = "0 and up" if classes is None else f"0 .. {classes - 1}"
         raise LabelError(f"{name}[{i}] is {labels[i]}; allowed: {allowed}. Hint: number the classes from 0.")
     return labels

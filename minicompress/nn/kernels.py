@@ -151,13 +151,13 @@ def max_pool(x: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
 
 def max_pool_input(dy: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: Pair, stride: Pair) -> np.ndarray:
     """dy handed to the first entry, in reading order, that reached the maximum.      dy, y: pooled   x, dx: before"""
-    dx = np.zeros(x.shape, dy.dtype)
+    tiled = kernel == stride and y.size * kernel[0] * kernel[1] == x.size  # every entry in one window: all are written
+    dx = (np.empty if tiled else np.zeros)(x.shape, dy.dtype)
     (*parts, _), (*dparts, (_, _, last)) = taps(x, kernel, stride), taps(dx, kernel, stride)
-    apart = kernel[0] <= stride[0] and kernel[1] <= stride[1]  # no entry in two windows: gradients go right there
     for (_, _, part), (_, _, dpart) in zip(parts, dparts, strict=True):
-        won = np.multiply(dy, part == y, out=dpart if apart else None)
-        if not apart:
+        won = np.multiply(dy, part == y, out=dpart if tiled else None)
+        if not tiled:
             dpart += won
         dy = dy - won
-    last += dy
+    last[...] = dy if tiled else last + dy
     return dx

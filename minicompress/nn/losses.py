@@ -34,7 +34,7 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     return z - np.log(np.exp(z).sum(1, keepdims=True))
 
 
-@np.errstate(under="ignore")  # a probability may round to zero
+@np.errstate(under="ignore", divide="ignore", over="ignore")  # a probability may round to zero
 def cross_entropy(z: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     """E = -1/N Σ_n Σ_c t_nc log softmax(z_n)_c,   dz = (softmax(z) Σ_c t_nc - t) / N      z (N, C)
 
@@ -49,8 +49,7 @@ def cross_entropy(z: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     answers = np.arange(N), as_labels(target, N, C)
     dz = np.exp(z - z.max(1, keepdims=True))
     total = dz.sum(1)
-    with np.errstate(divide="ignore", over="ignore"):
-        value = np.log(total / dz[answers]).sum()
+    value = np.log(total / dz[answers]).sum()
     if not math.isfinite(value):  # a probability of zero in this precision: take the logarithm before rounding
         value = -log_softmax(z)[answers].sum()
     dz /= total[:, None]
