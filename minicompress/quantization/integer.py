@@ -50,6 +50,8 @@ class IntegerNetwork(NamedTuple):
     """y = scale · accumulators      what `to_integers` makes   scale (O,): of the last layer's outputs
 
     Inputs outside of the range that it was calibrated on are clipped: stages[0].x.clipped(x) counts them.
+    It goes into no file: what is saved is the model with `Scaled` weights (`quantize`, freeze), and `to_integers` makes
+    the network from that and some samples.
     """
 
     stages: list[Stage]
@@ -65,7 +67,7 @@ class IntegerNetwork(NamedTuple):
 
     @property
     def parameter_bytes(self) -> int:
-        """What a device stores: codes, zero points, biases, multipliers, shifts."""
+        """What a device stores, counted, not a file: codes, zero points, biases, multipliers, shifts."""
         return sum(part.nbytes for stage in self.stages for part in stage if isinstance(part, np.ndarray))
 
 

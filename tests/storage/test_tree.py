@@ -2,7 +2,7 @@
 
 import functools
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -81,6 +81,17 @@ class Mine(nn.Layer):
     """A layer that the package does not know."""
 
 
+class Pair(NamedTuple):
+    """What would come back as a plain tuple, if it were written as one."""
+
+    a: int
+    b: int
+
+
+class Items(list):
+    """What would come back as a plain list."""
+
+
 SELF: list = []
 SELF.append(SELF)
 DEEP: list = functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH), [])
@@ -93,6 +104,7 @@ DEEP: list = functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH), [])
     ({1: "one"}, "a dict cannot"), (2**128, "a int cannot"), (-(2**128) - 1, "a int cannot"),
     (np.array(["text"]), "array of <U4"), (np.array([None]), "array of object"), (np.zeros(2, complex), "complex128"),
     (np.zeros((1,) * 9), "9 axes"), (np.random.Generator(np.random.MT19937(0)), "MT19937"),
+    (Pair(1, 2), r"a Pair cannot.*Hint: what it was made from"), ({"x": [Items()]}, "a Items cannot"),
     (SELF, "levels"), ([DEEP], "levels"),
 ])
 def test_refused_by_the_writer(value: Any, message: str) -> None:
