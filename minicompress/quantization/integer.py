@@ -74,8 +74,13 @@ class IntegerNetwork(NamedTuple):
 @functools.singledispatch
 def integer(layer: Layer, x: np.ndarray, stage: Stage) -> np.ndarray:
     """One layer in integers: codes (N, …) in uint8 to codes in uint8, or to the last accumulators in int32."""
-    raise DTypeError(f"{layer!r} has no rule for integers; allowed: Linear, Conv2d, ReLU, MaxPool2d, Flatten. "
-                     f"Hint: fold_batch_norm first; @integer.register for others.")
+    raise without_rule(layer)
+
+
+def without_rule(layer: Layer) -> DTypeError:
+    """The error for a layer that `integer` does not know."""
+    return DTypeError(f"{layer!r} has no rule for integers; allowed: Linear, Conv2d, ReLU, MaxPool2d, Flatten. "
+                      f"Hint: fold_batch_norm first; @integer.register for others.")
 
 
 @integer.register

@@ -63,9 +63,9 @@ class Writer:
         elif isinstance(value, (np.random.Generator, Node)):
             self.write_object(value, depth)
         else:
-            hint = " Hint: what it was made from, or list(…) of it." if isinstance(value, (list, tuple)) else ""
+            hint = " Hint: what it was made from, or a list of it." if isinstance(value, (list, tuple)) else ""
             raise StorageError(f"a {type(value).__name__} cannot be stored; allowed: the package's layers and "
-                               f"parametrizations, arrays, generators, lists, dicts with names, text and numbers.{hint}")
+                               f"parametrizations, arrays, generators, lists, dicts with names, text, numbers.{hint}")
 
     def write_array(self, a: np.ndarray) -> None:
         dtype = a.dtype.newbyteorder("=")
