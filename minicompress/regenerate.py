@@ -7,6 +7,7 @@ lectures/claims.md, all verdicts, and lectures/figures/NAME.png, the picture of 
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import nbformat
 
 from .errors import DataUnavailable
 from .table import table
+from .verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 
+WORDS = {REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE}
 HEADER = ["claim", "evidence", "verdict"]
 
 
@@ -71,11 +74,19 @@ def verdicts(path: Path) -> list[list[str]]:
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
             lines = output.get("text", "").splitlines()
-            if lines and lines[0].split() == HEADER:
-                starts = [0, *(i for i in range(2, len(lines[1])) if lines[1][i - 2 : i + 1] == "  -")]
-                columns = list(zip(starts, [*starts[1:], None], strict=True))
-                rows += [[line[a:b].strip() for a, b in columns] for line in lines[2:]]
+            for i, line in enumerate(lines):
+                if line.split() == HEADER:
+                    rows += rows_below(lines[i + 1 :])
     return rows
+
+
+def rows_below(lines: list[str]) -> list[list[str]]:
+    """The cells of a verdict table, from its rule on: every row ends in one of the verdicts, what is printed next
+    does not."""
+    starts = [0, *(i for i in range(2, len(lines[0])) if lines[0][i - 2 : i + 1] == "  -")]
+    columns = list(zip(starts, [*starts[1:], None], strict=True))
+    rows = ([line[a:b].strip() for a, b in columns] for line in lines[1:])
+    return list(itertools.takewhile(lambda row: row[-1] in WORDS, rows))
 
 
 def figures(path: Path) -> dict[str, bytes]:

@@ -138,7 +138,8 @@ REFUSED: list[tuple[int, type[Exception], str, Callable[[], Any]]] = [
     *((39, kind, "bits", lambda bits=bits: integers(mlp(), bits=bits))
       for bits, kind in [(0, RangeError), (9, RangeError), (8.0, DTypeError)]),
     *((39, kind, "bits", lambda bits=bits: allocation.share_layers(mlp(), bits))
-      for bits, kind in [(-1, RangeError), (33, RangeError), (2.5, DTypeError), ("4", ShapeError)]),
+      for bits, kind in [(-1, RangeError), (0, RangeError), (33, RangeError), (2.5, DTypeError), ("4", ShapeError)]),
+    (39, RangeError, "Hint: symmetric=False", lambda: uniform.quantize(weight(), 1)),
     *((40, kind, "rank is", lambda r=r: low_rank.factors(W, r))
       for r, kind in [(0, RangeError), (-1, RangeError), (7, RangeError), (2.0, DTypeError)]),
     (42, NonFiniteError, r"first at \(0, 3\)", lambda: low_rank.components(with_value(NAN, W))),

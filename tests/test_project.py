@@ -36,6 +36,7 @@ BUILDS_ON = {  # module -> the other topics on which its lecture builds
     "architecture/zoo.py": {"ledger"},  # layer tables, counted by it
     "quantization/deep_compression.py": {"pruning"},
     "quantization/uniform.py": {"pruning"},
+    "quantization/thresholds.py": {"pruning"},  # binary weights of which some are pruned
     "distillation/experiments.py": {"pruning"},
     "dynamic/routing.py": {"ledger"},  # multiply-accumulates of what ran
     "dynamic/skipping.py": {"ledger"},

@@ -44,6 +44,16 @@ def test_a_second_run_leaves_no_difference_and_claims_are_gathered(root):
     assert text == claims(root) and "## 00_small" in text and "a claim that is long  1 = 1" in text
 
 
+def test_verdicts_are_found_between_other_outputs_of_their_cell(tmp_path):
+    tables = ["a table  x\n-------  -\nrow      1",
+              "claim  evidence    verdict\n-----  ----------  ----------\none    1 = 1       REPRODUCED",
+              "mean   of 3 seeds",
+              "claim  evidence  verdict\n-----  --------  --------------\ntwo    1 = 2     NOT REPRODUCED\n"]
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", name="stdout", text="\n".join(tables))])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "00.ipynb")
+    assert verdicts(tmp_path / "00.ipynb") == [["one", "1 = 1", "REPRODUCED"], ["two", "1 = 2", "NOT REPRODUCED"]]
+
+
 def test_outputs_that_are_no_streams_stay_apart():
     def stream(name, text):
         return nbformat.v4.new_output("stream", name=name, text=text)

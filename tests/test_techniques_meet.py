@@ -119,6 +119,7 @@ CHAINS = {  # acts: the chain in training, in a finished network, and how many b
     "binary, prune": ([Binary, Masked], [Signed, Scatter], 0.97 + 0.4),
     "prune, freeze, binary": ([Binary, Scatter], [Signed, Scatter], 0.97 + 0.4),
     "4 bits": ([Uniform], [Scaled], 4),
+    "binary, 4 bits": ([Binary, Uniform], [Scaled], 1),
     "prune, 4 bits": ([Masked, Uniform], [Scaled, Scatter], 0.97 + 0.4 * 4),
     "4 bits, prune": ([Uniform, Masked], [Scaled, Scatter], 0.97 + 0.4 * 4),
     "prune, freeze, 4 bits": ([Scatter, Uniform], [Scaled, Scatter], 0.97 + 0.4 * 4),

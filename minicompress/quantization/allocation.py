@@ -15,15 +15,16 @@ from collections.abc import Callable, Sequence
 from ..errors import RangeError, ShapeError
 from ..inputs import as_integer, as_number
 from ..nn import Layer, Parameter
-from .sharing import Codebook, share, shared_bits
+from .sharing import Codebook, share_together, shared_bits
 
 Measure = Callable[[Layer], float]
 
 
 def share_layers(model: Layer, bits: int | Sequence[int | None], init: str = "linear") -> Layer:
-    """A copy of the model whose weights share 2ᵇ numbers each; bits: one b for all, or one for each; None: not shared.
+    """A copy of the model whose weights share at most 2ᵇ numbers each.
 
-    Raises ShapeError where there are more or fewer than weights, RangeError outside 0 .. 16, and what `share` raises.
+    bits: one b for all, or one for each; None: not shared. 1 number for all weights is `share(weight, 1)`.
+    Raises ShapeError where there are more or fewer than weights, RangeError outside 1 .. 16, and what `share` raises.
     """
     model = copy.deepcopy(model)
     weights = model.weights()
@@ -32,7 +33,7 @@ def share_layers(model: Layer, bits: int | Sequence[int | None], init: str = "li
         raise ShapeError(f"there are {len(chosen)} numbers of bits for {len(weights)} weights; allowed: one each.")
     for weight, b in zip(weights, chosen, strict=True):
         if b is not None:
-            share(weight, 2 ** as_integer(b, "bits", 0, 16), init)
+            share_together([weight], 2 ** as_integer(b, "bits", 1, 16), init)
     return model
 
 

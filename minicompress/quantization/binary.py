@@ -69,7 +69,9 @@ class Binary(Parametrization):
     def __init__(self, scale: str | None = None, *, limit: float = 1.0, rng: Seed | None = None) -> None:
         self.scale, self.limit = scale, as_number(limit, "limit", above=0)
         self.rng = None if rng is None else as_generator(rng)
-        if scale is not None and as_choice(scale, "scale", SCALES) and rng is not None:
+        if scale is not None:
+            as_choice(scale, "scale", SCALES)
+        if scale is not None and rng is not None:
             raise RangeError(f"a stochastic binary weight got scale {scale!r}; allowed: None. Its mean must be x.")
 
     def alpha(self, x: np.ndarray) -> np.ndarray:

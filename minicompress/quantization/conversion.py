@@ -15,39 +15,42 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import DTypeError, RangeError
+from ..errors import DTypeError, RangeError, StateError
 from ..inputs import as_array, as_integer
 from ..nn import Conv2d, Layer, Linear, Parameter, ReLU, Sequential
-from .integer import IntegerNetwork, Stage, integer
+from .integer import IntegerNetwork, Stage, integer, without_rule
 from .quantizer import SIGNIFICANT_BITS, Quantizer, calibrated
+from .sharing import Codebook
 from .uniform import quantize, quantizer_of
 
 
-def to_integers(model: Layer, x: np.ndarray, *, bits: int = 8, per_channel: bool = True, method: str = "min-max"
-                ) -> IntegerNetwork:
+def to_integers(model: Layer, x: np.ndarray, *, bits: int = 8, per_channel: bool = True, method: str = "min-max",
+                keep: float = 0.99) -> IntegerNetwork:
     """The integer network of a trained model, the ranges of its activations taken from the samples x (N, …).
 
-    bits, at most 8: of activations (affine, by `method`, see `calibrated`), and of weights without a grid (symmetric).
-    Raises DTypeError (a layer without a rule; the last one without weights), RangeError (weights of more than 8 bits,
-    scales of more than 11 significant bits, a sum that could leave 32 bits).
+    bits, at most 8: of activations (affine, by `method` and `keep`, see `calibrated`), and of weights without a grid
+    (symmetric). Raises DTypeError (a layer without a rule; the last one without weights), StateError (a codebook, whose
+    numbers are on no grid), RangeError (weights of more than 8 bits, scales of more than 11 significant bits, a sum
+    that could leave 32 bits).
     """
     bits, layers = as_integer(bits, "bits", 1, 8), list(flat(copy.deepcopy(model)))
     for layer in layers:
         layer.train(False)
         if integer.dispatch(type(layer)) is integer.dispatch(object):
-            integer.dispatch(object)(layer, x, None)
+            raise without_rule(layer)
         if isinstance(layer, (Linear, Conv2d)) and quantizer_of(layer.weight) is None:
+            check_real(layer)
             quantize(layer.weight, max(bits, 2), per_channel=per_channel)
     if not layers or not isinstance(layers[-1], (Linear, Conv2d)):
         raise DTypeError("the last layer has no weights; allowed: Linear or Conv2d. Hint: leave the others out.")
     values = [as_array(x, "x", (None, ...), np.float64)]
     for layer in layers:
         values.append(layer.forward(values[-1]))
-    now, stages = activation_grid(values[0], bits, method), []
+    now, stages = activation_grid(values[0], bits, method, keep), []
     for i, layer in enumerate(layers[:-1]):
         out = now
         if isinstance(layer, (Linear, Conv2d)):
-            out = activation_grid(values[after_relu(layers, i)], bits, method)
+            out = activation_grid(values[after_relu(layers, i)], bits, method, keep)
         stages.append(stage_of(layer, now, out))
         now = out
     scale = accumulator_scale(layers[-1], now)
@@ -74,9 +77,16 @@ def after_relu(layers: list[Layer], i: int) -> int:
     return end
 
 
-def activation_grid(values: np.ndarray, bits: int, method: str) -> Quantizer:
+def check_real(layer: Linear | Conv2d) -> None:
+    """Raise StateError where the weights are the numbers of a codebook."""
+    if any(isinstance(each, Codebook) for each in layer.weight.parametrizations):
+        raise StateError(f"{layer!r} has a codebook, whose numbers are on no grid; allowed: real or quantized weights. "
+                         f"Hint: weight.bake(), which rounds its numbers to 8 bits.")
+
+
+def activation_grid(values: np.ndarray, bits: int, method: str, keep: float) -> Quantizer:
     """One grid for all of them. A power of two hides how a machine rounded the sums from which its range came."""
-    return calibrated(values, bits, symmetric=False, method=method, significant=1)
+    return calibrated(values, bits, symmetric=False, method=method, keep=keep, significant=1)
 
 
 def accumulator_scale(layer: Linear | Conv2d, x: Quantizer) -> np.ndarray:
@@ -98,7 +108,8 @@ def stage_of(layer: Layer, x: Quantizer, out: Quantizer | None) -> Stage:
     rows = np.abs(codes.reshape(len(w), -1) - zero[:, None].astype(np.int64)).sum(1)
     largest = int((rows * max(int(x.zero[0]), x.top - int(x.zero[0])) + np.abs(bias)).max())
     if largest >= 2**31:
-        raise RangeError(f"a sum of {layer!r} could reach {largest}; allowed: below 2^31. Hint: per_channel=False.")
+        raise RangeError(f"a sum of {layer!r} could reach {largest}; allowed: below 2^31. Hint: samples that "
+                         f"reach beyond {x.scale[0] * x.top:g} at its inputs, or per_channel=False.")
     layer.weight.become(grid.decode(codes))
     layer.bias = Parameter(bias * scale)
     m, n = (np.empty(0), np.empty(0)) if out is None else multipliers(scale / out.scale)

@@ -50,6 +50,8 @@ class IntegerNetwork(NamedTuple):
     """y = scale · accumulators      what `to_integers` makes   scale (O,): of the last layer's outputs
 
     Inputs outside of the range that it was calibrated on are clipped: stages[0].x.clipped(x) counts them.
+    It goes into no file: what is saved is the model with `Scaled` weights (`quantize`, freeze), and `to_integers` makes
+    the network from that and some samples.
     """
 
     stages: list[Stage]
@@ -65,15 +67,20 @@ class IntegerNetwork(NamedTuple):
 
     @property
     def parameter_bytes(self) -> int:
-        """What a device stores: codes, zero points, biases, multipliers, shifts."""
+        """What a device stores, counted, not a file: codes, zero points, biases, multipliers, shifts."""
         return sum(part.nbytes for stage in self.stages for part in stage if isinstance(part, np.ndarray))
 
 
 @functools.singledispatch
 def integer(layer: Layer, x: np.ndarray, stage: Stage) -> np.ndarray:
     """One layer in integers: codes (N, …) in uint8 to codes in uint8, or to the last accumulators in int32."""
-    raise DTypeError(f"{layer!r} has no rule for integers; allowed: Linear, Conv2d, ReLU, MaxPool2d, Flatten. "
-                     f"Hint: fold_batch_norm first; @integer.register for others.")
+    raise without_rule(layer)
+
+
+def without_rule(layer: Layer) -> DTypeError:
+    """The error for a layer that `integer` does not know."""
+    return DTypeError(f"{layer!r} has no rule for integers; allowed: Linear, Conv2d, ReLU, MaxPool2d, Flatten. "
+                      f"Hint: fold_batch_norm first; @integer.register for others.")
 
 
 @integer.register

@@ -12,7 +12,7 @@ and counts where its input is signs, and multiplies as before where it is real, 
 as it was trained, too; after `with_thresholds` all that follows a count is one comparison, m ≤ (n - t) / 2.
 
 Sources: Hubara et al. 2016, "Binarized Neural Networks" (xor and popcount); Rastegari et al. 2016, "XNOR-Net" (the
-speed-up). Not here: padded convolutions and groups, where a zero is neither sign: they run as they are.
+speed-up). Not here: pruned weights, padded convolutions and groups, where a zero is neither sign: they run as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..inputs import as_integer, check_finite
 from ..nn import Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Parameter, Sequential, Sign
 from ..nn.channelwise import per_channel
 from ..nn.conv import check_images
-from .thresholds import Threshold, scales
+from .thresholds import Threshold, pruned, scales
 
 Forward = Callable[[np.ndarray], np.ndarray]
 BLOCK = 1 << 17  # words compared at once: a megabyte, which stays in the cache
@@ -160,7 +160,8 @@ def packed_map(layer: Linear | Conv2d, after: Threshold | None = None) -> Forwar
     dense = functools.partial(functools.reduce, lambda x, step: step(x), plain)
     W = layer.weight.forward()
     alpha = scales(W)
-    if alpha is None or (isinstance(layer, Conv2d) and (any(layer.padding) or layer.group_count(len(W)) > 1)):
+    if alpha is None or pruned(W, alpha) or (isinstance(layer, Conv2d)
+                                             and (any(layer.padding) or layer.group_count(len(W)) > 1)):
         return dense
     w, n = pack_weights(W > 0), W[0].size
     outputs = from_differences(n, alpha, layer.bias, after)

@@ -75,7 +75,9 @@ def calibrated(x: np.ndarray, bits: int, *, symmetric: bool = True, per_channel:
     widest counts as that wide, so that a channel of zeros has a scale, too.
     Raises RangeError (bits outside 1 .. 16, or 2 .. 16 if symmetric; values beyond 2^100), ShapeError, DTypeError.
     """
-    bits = as_integer(bits, "bits", 2 if symmetric else 1, 16)
+    bits = as_integer(bits, "bits", 1, 16)
+    if symmetric and bits == 1:
+        raise RangeError("bits is 1; allowed: ≥ 2 with symmetric marks, or only zero is left. Hint: symmetric=False.")
     method, keep = as_choice(method, "method", METHODS), as_fraction(keep, "keep")
     significant, x = as_integer(significant, "significant", 1, 52), as_array(x, "x", (None, ...), np.float64)
     if not x.size:
@@ -84,17 +86,12 @@ def calibrated(x: np.ndarray, bits: int, *, symmetric: bool = True, per_channel:
     low, high = trimmed(rows, keep if method == "percentile" else 1.0)
     if max(high.max(), -low.min()) > 1 / SMALLEST:
         raise RangeError(f"values reach {max(high.max(), -low.min()):g}; allowed: 2^100.")
-    best = spanning(low, high, top, symmetric, significant)
-    if method == "mse":
-        least, zero, scale = squares(rows, best), best.zero.copy(), best.scale.copy()
-        for k in range(63, 0, -1):
-            candidate = spanning(low * (k / 64), high * (k / 64), top, symmetric, significant)
-            error = squares(rows, candidate)
-            better = error < least
-            least[better] = error[better]
-            scale[better], zero[better] = candidate.scale[better], candidate.zero[better]
-        best = Quantizer(scale, zero, top)
-    return best
+    shares = np.arange(64, 0 if method == "mse" else 63, -1) / 64
+    grids = [spanning(low * c, high * c, top, symmetric, significant) for c in shares]
+    if len(grids) == 1:
+        return grids[0]
+    best = np.argmin([squares(rows, grid) for grid in grids], 0), np.arange(len(rows))  # the first: the widest
+    return Quantizer(np.array([grid.scale for grid in grids])[best], np.array([grid.zero for grid in grids])[best], top)
 
 
 def trimmed(rows: np.ndarray, keep: float) -> tuple[np.ndarray, np.ndarray]:

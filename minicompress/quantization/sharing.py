@@ -14,6 +14,7 @@ allocation.py.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -44,7 +45,7 @@ def compression_rate(n: int, k: int, bits: int = 32) -> float:
 class Codebook(Parametrization):
     """w = x[codes]      dxₖ = Σ dw where codes = k      x (K,)   codes and w: the shape of the weights
 
-    Raises DTypeError unless the codes are unsigned. Source: section 3.3, equation (3).
+    Freezing merges equal numbers. Raises DTypeError unless the codes are unsigned. Source: section 3.3, equation (3).
     """
 
     codes: np.ndarray
@@ -62,7 +63,11 @@ class Codebook(Parametrization):
         return np.bincount(self.codes.ravel(), dw.ravel(), self.size)
 
     def freeze(self, data: np.ndarray, keep: np.ndarray | None) -> Frozen:
-        return None, [self if keep is None else Codebook(self.codes[keep])], None
+        codes = self.codes if keep is None else self.codes[keep]
+        numbers, place = np.unique(data + 0.0, return_inverse=True)  # -0 + 0 = 0
+        if len(numbers) == len(data):
+            return None, [Codebook(codes)], None
+        return numbers, [Codebook(place.astype(codes.dtype)[codes])], None
 
     def check(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         largest = int(self.codes.max(initial=0))
@@ -80,18 +85,22 @@ def share(parameter: Parameter, k: int, init: str = "linear", *, iterations: int
     """Replace the weights of a trained parameter by at most k shared ones (see `kmeans`), to be trained on.
 
     Pruned weights take no part: the parameter is frozen first, so a weight with a mask becomes the shared numbers and
-    the chain [Codebook, Scatter]. Where no weight is left, there is nothing to share.
+    the chain [Codebook, Scatter]. Where no weight is left, there is nothing to share. Warns where k numbers are more
+    than the distinct weights.
 
     Raises StateError if there is a codebook already, or codes or signs, and what `kmeans` raises, nothing changed.
     Source: section 3.
     """
     share_together([parameter], k, init, iterations=iterations, rng=rng, grid=grid)
+    if len(parameter.data) < k and parameter.data.size:
+        warnings.warn(f"k is {k}, but {len(parameter.data)} values are distinct: the codebook has "
+                      f"{len(parameter.data)} numbers. Hint: a smaller k.", stacklevel=2)
 
 
 def share_together(parameters: Iterable[Parameter], k: int, init: str = "linear", *, iterations: int = 300,
                    rng: int | np.random.Generator = 0, grid: float = 0.0) -> None:
     """`share`, with one k-means over the weights of all the parameters. Each gets a copy of the one codebook; `tie`
-    keeps the copies equal while they are trained. The paper has a codebook for each layer."""
+    keeps the copies equal while they are trained. The paper has a codebook for each layer. No warning for a large k."""
     parameters = list(dict.fromkeys(parameters))
     frozen = copy.deepcopy(parameters)
     for each in frozen:

@@ -1,6 +1,7 @@
 """Lecture 12: batch norm and sign as one threshold. What is left of a binary network when it is finished?
 
-    smaller = with_thresholds(model)     an ordinary network: saved with storage.save, run fast by packed.packed
+    smaller = with_thresholds(model)     an ordinary network: saved with storage.save, run fast by packed.packed,
+                                         where no weight is pruned
 
     sign BN(z + b) = +1   where z ≥ t, if γ > 0;   where z ≤ t, if γ < 0      z (N, C): the layer's sums   t (C,)
 
@@ -26,6 +27,7 @@ import numpy as np
 from ..errors import ShapeError, StateError
 from ..nn import BatchNorm, Conv2d, Dropout, Flatten, Gate, Layer, Linear, MaxPool2d, Parameter, Sequential, Sign
 from ..nn.channelwise import per_channel
+from ..pruning.masks import Scatter
 from .binary import Signed
 from .folding import fold
 
@@ -62,23 +64,33 @@ class Threshold(Layer):
 
 
 def scales(W: np.ndarray) -> np.ndarray | None:
-    """α (O,), where every weight of row o is ± α[o]; None where they are not.      W (O, …)"""
+    """α (O,), where every weight of row o is ± α[o], or zero, pruned; None where they are not.      W (O, …)"""
     sizes = np.abs(W).reshape(len(W), -1)
-    return sizes[:, 0] if (sizes == sizes[:, :1]).all() else None
+    alpha: np.ndarray = sizes.max(1)
+    return alpha if ((sizes == alpha[:, None]) | (sizes == 0)).all() else None
+
+
+def pruned(W: np.ndarray, alpha: np.ndarray) -> bool:
+    """Whether W has a zero that is not one of the signs of a row with α = 0."""
+    return bool((W[alpha > 0] == 0).any())
 
 
 def put_signs(weight: Parameter, alpha: np.ndarray, bits: np.ndarray) -> None:
-    """Let the weight be ± α, + where the bit is 1, with one α for all rows if it is one.      α (O,)   bits (O, …)"""
+    """Let the weights that are not zero be ± α, + where the bit is 1, with one α if it is one.   α (O,)   bits (O, …)
+    """
+    kept = weight.forward() != 0
     alpha = alpha[:1] if (alpha == alpha[0]).all() else alpha
-    weight.become(alpha, [Signed(bits, np.full(len(alpha), bits.size // len(alpha)))])
+    counts = kept.reshape(len(alpha), -1).sum(1)
+    weight.become(alpha, [Signed(bits, counts)] if kept.all() else [Signed(bits[kept], counts), Scatter(kept)])
 
 
 def with_thresholds(model: Layer) -> Layer:
     """A copy for evaluation, equal in its outputs, in which [Linear or Conv2d of signs, BatchNorm …, Sign] has become
     [the same layer without bias, Threshold], in every Sequential; Dropout is left out.
 
-    A layer of signs with batch norms at the end becomes one with a bias and an α for each output; only this changes the
-    rounding. Sums behind signs are assumed exact, as α of few bits makes them. Other layers stay as they are.
+    A layer of signs with batch norms elsewhere becomes one with a bias and an α for each output; only this changes the
+    rounding, so it needs that no Sign follows. Some of a row's weights may be zero, pruned. Sums behind signs are
+    assumed exact, as α of few bits makes them. Other layers stay as they are.
     Raises StateError for a model in which two places share a parameter.
     """
     parameters = [id(value) for _, value in model.leaves() if isinstance(value, Parameter)]
@@ -106,7 +118,7 @@ def joined(layers: list[Layer]) -> list[Layer]:
             if rest and isinstance(rest[0], Sign):
                 result.append(replace_norms(layer, alpha, norms, behind_signs))
                 layers = rest[1:]
-            elif norms and not rest and all(isinstance(norm, BatchNorm) for norm in norms):
+            elif norms and all(isinstance(norm, BatchNorm) for norm in norms) and not signs_in(rest):
                 fold_norms(layer, norms)
                 layers = rest
         if not isinstance(layer, (Flatten, MaxPool2d)):
@@ -114,13 +126,20 @@ def joined(layers: list[Layer]) -> list[Layer]:
     return result
 
 
+def signs_in(layers: list[Layer]) -> bool:
+    """Whether one of them is a Sign, or has one inside."""
+    return any(isinstance(node, Sign) for layer in layers for _, node in layer.walk())
+
+
 def fold_norms(layer: Linear | Conv2d, norms: list[Layer]) -> None:
-    """Fold batch norms behind a layer of signs into its α and bias, in place."""
+    """Fold batch norms behind a layer of signs into its α and bias, in place. An α of zero prunes no row."""
+    before = copy.deepcopy(layer.weight)
     for norm in norms:
         if isinstance(norm, BatchNorm):
             fold(layer, norm)
     W = layer.weight.forward()
-    put_signs(layer.weight, np.abs(W).reshape(len(W), -1)[:, 0], W > 0)
+    layer.weight = before
+    put_signs(before, np.abs(W).reshape(len(W), -1).max(1), W > 0)
 
 
 def replace_norms(layer: Linear | Conv2d, alpha: np.ndarray, norms: list[Layer], behind_signs: bool) -> Threshold:

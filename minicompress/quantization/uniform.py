@@ -136,7 +136,8 @@ def quantize(parameter: Parameter, bits: int, *, symmetric: bool = True, per_cha
     """Let a parameter's weight have `bits` bits, on a grid calibrated on what it is now (see `calibrated`).
 
     The real numbers stay behind the grid, to be trained on with a new optimizer, or frozen. A mask that is there keeps
-    its zeros.   Raises StateError where the weight is on a grid already, and what `calibrated` raises.
+    its zeros. Signs that are there (`binarize`) stay, ± α on the grid; the other order is refused by `binarize`.
+    Raises StateError where the weight is on a grid already, and what `calibrated` raises.
     """
     if any(isinstance(each, (Uniform, Scaled, Codebook)) for each in parameter.parametrizations):
         raise StateError("the weight is quantized already; allowed: once. Hint: parameter.bake() first.")

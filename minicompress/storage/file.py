@@ -39,12 +39,14 @@ class Part(NamedTuple):
 
 
 def round_to(model: Node, precision: str) -> None:
-    """Round every float array of a model in place to "half" (float16) or "single" (float32) precision.
+    """Round every float array of a model in place to "half" (float16) or "single" (float32) precision, but one of
+    whole numbers: thresholds on sums stay exact, and the file needs no more bytes than that takes.
 
     Raises RangeError where a number is too large for half precision, nothing changed.
     """
     dtype = np.dtype({"half": "f2", "single": "f4"}[as_choice(precision, "precision", ["half", "single"])])
-    arrays = [a for a in model.state().values() if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    arrays = [a for a in model.state().values()
+              if isinstance(a, np.ndarray) and a.dtype.kind == "f" and not np.array_equal(a, np.rint(a))]
     largest, limit = max((float(np.abs(a).max(initial=0)) for a in arrays), default=0.0), float(np.finfo(dtype).max)
     if largest > limit:
         raise RangeError(f"{largest:g} does not fit {precision} precision; allowed: ≤ {limit:g}.")

@@ -50,7 +50,7 @@ class Writer:
         elif isinstance(value, str):
             text = value.encode("utf-8", "surrogatepass")
             out += bytes([TEXT]) + varint(len(text)) + text
-        elif isinstance(value, (list, tuple)):
+        elif type(value) in (list, tuple):
             out += bytes([LIST if isinstance(value, list) else TUPLE]) + varint(len(value))
             for item in value:
                 self.write(item, depth + 1)
@@ -63,8 +63,9 @@ class Writer:
         elif isinstance(value, (np.random.Generator, Node)):
             self.write_object(value, depth)
         else:
+            hint = " Hint: what it was made from, or a list of it." if isinstance(value, (list, tuple)) else ""
             raise StorageError(f"a {type(value).__name__} cannot be stored; allowed: the package's layers and "
-                               f"parametrizations, arrays, generators, lists, dicts with names, text and numbers.")
+                               f"parametrizations, arrays, generators, lists, dicts with names, text, numbers.{hint}")
 
     def write_array(self, a: np.ndarray) -> None:
         dtype = a.dtype.newbyteorder("=")

@@ -28,9 +28,10 @@ def loss(*costs: float) -> object:
 def test_a_copy_shares_as_many_numbers_as_its_bits_say(model: Sequential) -> None:
     assert numbers(share_layers(model, 3)) == [8, 8]
     assert numbers(share_layers(model, [1, 4], "density")) == [2, 16]
-    assert numbers(share_layers(model, [None, 0])) == [600, 1]
+    assert numbers(share_layers(model, [None, 2])) == [600, 4]
     assert not any(w.parametrizations for w in model.weights())
-    for bits, error in (([3], ShapeError), ([3, 17], RangeError), ([3, 1.5], DTypeError), (-1, RangeError)):
+    for bits, error in (([3], ShapeError), ([3, 17], RangeError), ([3, 1.5], DTypeError), (-1, RangeError),
+                        (0, RangeError)):
         with pytest.raises(error):
             share_layers(model, bits)
     with pytest.raises(StateError):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from minicompress import nn
-from minicompress.errors import DTypeError, RangeError
+from minicompress.errors import DTypeError, RangeError, StateError
 from minicompress.nn import BatchNorm, Flatten, Linear, MaxPool2d, ReLU, Sequential, predict
 from minicompress.quantization.conversion import after_relu, multipliers, to_integers
 from minicompress.quantization.folding import fold_batch_norm
 from minicompress.quantization.integer import simulated
+from minicompress.quantization.sharing import share
 from minicompress.quantization.uniform import quantize, quantizer_of
 
 RNG = np.random.default_rng(0)
@@ -60,6 +61,13 @@ def test_activation_scales_are_powers_of_two_and_relu_spends_no_codes_on_negativ
     assert network.stages[1].out == hidden  # ReLU hands its codes on
     bare = Sequential([layer for layer in mlp().layers if not isinstance(layer, ReLU)])
     assert to_integers(bare, X).stages[0].out.zero[0] > 0
+
+
+def test_keep_is_the_share_of_the_activations_inside_the_range() -> None:
+    x = X.copy()
+    x[0, 0] = 1000.0
+    scales = [to_integers(mlp(), x, method="percentile", keep=keep).stages[0].x.scale[0] for keep in (1.0, 0.9)]
+    assert scales == [4, 2.0**-8]  # to 1000 and to 0.95, of 255 steps each, rounded up
 
 
 def test_which_outputs_show_a_range() -> None:
@@ -112,6 +120,12 @@ def test_errors() -> None:
             to_integers(model, X)
     with pytest.raises(DTypeError, match="has no rule"):
         to_integers(nn.Residual(mlp()), X)
+    shared = mlp()
+    share(shared.layers[2].weight, 4)
+    with pytest.raises(StateError, match=r"Linear\(9 → 4\) has a codebook.*Hint: weight\.bake"):
+        to_integers(shared, X)
+    shared.layers[2].weight.bake()
+    to_integers(shared, X)
     loud = mlp()
     loud.layers[0].bias.become(np.full(9, 1e7))
     with pytest.raises(RangeError, match="allowed: below 2\\^31"):

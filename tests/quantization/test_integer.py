@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicompress import nn
-from minicompress.errors import DTypeError
+from minicompress import nn, storage
+from minicompress.errors import DTypeError, StorageError
+from minicompress.ledger import finished
 from minicompress.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, predict
 from minicompress.quantization import integer as module
 from minicompress.quantization.conversion import to_integers
@@ -50,6 +51,20 @@ def test_integers_equal_the_simulation_bit_for_bit(seed: int, bits: int, symmetr
     assert y.dtype == np.float64
     assert np.array_equal(y, simulated(network, x))
     assert np.array_equal(np.concatenate([network(x[i : i + 1]) for i in range(3)]), y[:3])  # whatever the batch
+
+
+def test_the_file_form_is_the_model_with_its_codes() -> None:
+    model, x = cnn(), images(1)
+    for w in model.weights():
+        quantize(w, 8, per_channel=True)
+    network = to_integers(model, x)
+    for value in (network, {"network": network}, network.stages[0]):
+        with pytest.raises(StorageError, match="what it was made from"):
+            storage.to_bytes(value)
+    again = to_integers(storage.from_bytes(storage.to_bytes(finished(model, "single"))), x)
+    for stage, other in zip(network.stages, again.stages, strict=True):
+        assert np.array_equal(stage.weight, other.weight)
+        assert np.array_equal(stage.multiplier * 2.0**-stage.shift, other.multiplier * 2.0**-other.shift)
 
 
 def test_eight_bits_are_close_to_the_model() -> None:

@@ -109,6 +109,23 @@ def test_mse_finds_the_best_of_its_candidates_row_by_row() -> None:
     assert (found < squares(x, calibrated(x, 2, per_channel=True)) / 2).all()
 
 
+@pytest.mark.parametrize(("bits", "symmetric"), [(1, False), (2, True), (3, False), (8, True)])
+def test_mse_takes_row_by_row_the_widest_of_equally_good_ranges(bits: int, symmetric: bool) -> None:
+    """The same bits as a search that starts from the widest range and moves only to a smaller error."""
+    x = np.random.default_rng(bits).normal(size=(5, 40)) * [[1], [5], [0.1], [1], [0]]
+    x[3] = 0.5  # all ranges that end at a mark of the same value are equally good
+    top, low, high = 2**bits - (2 if symmetric else 1), x.min(1), x.max(1)
+    scale, zero, least = np.zeros(5), np.zeros(5, int), np.full(5, np.inf)
+    for k in range(64, 0, -1):
+        grid = spanning(low * (k / 64), high * (k / 64), top, symmetric, 11)
+        better = squares(x, grid) < least
+        least[better], scale[better] = squares(x, grid)[better], grid.scale[better]
+        zero[better] = grid.zero[better]
+    found = calibrated(x, bits, symmetric=symmetric, per_channel=True, method="mse")
+    assert found.scale.tobytes() == scale.tobytes()
+    assert found.zero.tolist() == zero.tolist()
+
+
 def test_scales_have_few_bits_rounded_up() -> None:
     assert round_up(np.array([1.0, 1.001, 1.5, 0.7, 3.0]), 1).tolist() == [1, 2, 2, 1, 4]
     x = np.random.default_rng(0).uniform(0.1, 9, 1000)
@@ -122,7 +139,7 @@ def test_scales_have_few_bits_rounded_up() -> None:
 
 def test_bad_input() -> None:
     x = np.ones((2, 3))
-    with pytest.raises(RangeError, match="bits is 1; allowed: ≥ 2"):
+    with pytest.raises(RangeError, match=r"bits is 1; allowed: ≥ 2.*Hint: symmetric=False"):
         calibrated(x, 1)
     with pytest.raises(RangeError, match="min-max"):
         calibrated(x, 4, method="minmax")

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from minicompress import storage
 from minicompress.errors import ShapeError, StateError
+from minicompress.ledger import finished
 from minicompress.nn import (
     BatchNorm,
     Conv2d,
     Dropout,
     Flatten,
     Gate,
+    Layer,
     Linear,
     MaxPool2d,
     ReLU,
@@ -22,6 +24,7 @@ from minicompress.nn import (
     Sign,
     predict,
 )
+from minicompress.pruning.masks import Masked
 from minicompress.quantization.binary import Binary, Signed, binarize
 from minicompress.quantization.packed import packed
 from minicompress.quantization.thresholds import (
@@ -30,6 +33,7 @@ from minicompress.quantization.thresholds import (
     float_index,
     least,
     nth_float,
+    pruned,
     scales,
     with_thresholds,
 )
@@ -112,7 +116,10 @@ def test_floats_are_numbered_in_their_order(dtype: np.dtype) -> None:
 
 def test_scales_are_found_and_refused() -> None:
     assert scales(np.array([[2.0, -2.0], [-0.5, 0.5]])).tolist() == [2, 0.5]
-    assert scales(np.array([[2.0, -2.0], [0.5, 0.0]])) is None
+    assert scales(np.array([[2.0, -2.0], [0.5, 0.0], [0.0, 0.0]])).tolist() == [2, 0.5, 0]
+    assert scales(np.array([[2.0, -2.0], [0.5, 0.25]])) is None
+    assert pruned(np.array([[2.0, -2.0], [0.5, 0.0]]), np.array([2.0, 0.5]))
+    assert not pruned(np.array([[2.0, -2.0], [0.0, 0.0]]), np.array([2.0, 0.0]))
 
 
 def test_which_layers_stay() -> None:
@@ -130,6 +137,53 @@ def test_which_layers_stay() -> None:
     x = np.random.default_rng(0).standard_normal((7, 1, 8, 8))
     assert np.allclose(predict(smaller, x), predict(model, x), rtol=1e-12)
     assert len(model.layers) == 13, "the model itself is not changed"
+
+
+def test_batch_norm_is_folded_where_no_sign_follows() -> None:
+    def model(*end: Layer) -> Sequential:
+        layers = Sequential([Sign(), Linear(8, 5, rng=0, bias=False), norm(5, 3), *end])
+        binarize([layers.layers[1].weight])
+        return layers
+
+    x = np.random.default_rng(0).standard_normal((9, 8))
+    plain = model(ReLU(), Linear(5, 4, rng=1))
+    smaller = with_thresholds(plain)
+    assert [type(layer) for layer in smaller.layers] == [Sign, Linear, ReLU, Linear]
+    assert np.allclose(predict(smaller, x), predict(plain, x), rtol=1e-12)
+    for end in ([MaxPool2d(2), Sign()], [Sequential([ReLU(), Sign()])]):  # rounding could turn a sign
+        assert type(with_thresholds(model(*end)).layers[2]) is BatchNorm
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 14), st.integers(0, 2**32), st.booleans())
+def test_pruned_rows_have_thresholds_too(n: int, seed: int, real: bool) -> None:
+    rng, C = np.random.default_rng(seed), 12
+    layers = [Linear(n, C, rng=0), norm(C, seed), Sign(), Linear(C, 4, rng=1, bias=False), norm(4, seed)]
+    model = Sequential(layers if real else [Sign(), *layers])
+    for weight in model.weights():
+        weight.become(weight.data, [Binary("channel"), Masked(rng.random(weight.shape) < 0.6)])
+    smaller = with_thresholds(model)
+    assert [type(layer) for layer in smaller.layers[-3:]] == [Linear, Threshold, Linear]
+    x = rng.choice([-1.0, 1.0], (200, n))
+    before, after = model.layers[:-2], smaller.layers[:-1]
+    assert np.array_equal(predict(Sequential(after), x), predict(Sequential(before), x))
+    assert np.allclose(predict(smaller, x), predict(model, x), rtol=1e-12, atol=1e-12)
+    assert np.allclose(packed(smaller)(x), predict(model, x), rtol=1e-12, atol=1e-12)
+    first, v = smaller.weights()[0], layers[0].weight.forward()
+    assert np.array_equal(first.forward() != 0, v != 0), "what is pruned stays pruned"
+    again = storage.from_bytes(storage.to_bytes(smaller))
+    assert np.array_equal(predict(again, x), predict(smaller, x))
+
+
+def test_whole_thresholds_survive_half_precision() -> None:
+    model = Sequential([Sign(), Linear(5000, 6, rng=0, bias=False), BatchNorm(6), Sign(), Linear(6, 2, rng=1)])
+    binarize([model.layers[1].weight])
+    model.layers[2].mean[...] = 0.0175 * np.array([2049.5, -3001, 7, 0, 2051, 1])
+    smaller = with_thresholds(model)
+    assert np.abs(smaller.layers[2].limit.data).max() > 2048
+    half = finished(smaller, "half")
+    assert half.layers[2].limit.data.tolist() == smaller.layers[2].limit.data.tolist()
+    assert half.layers[3].weight.data.tolist() != smaller.layers[3].weight.data.tolist()
 
 
 def test_the_gradient_of_a_threshold_is_straight_through() -> None:

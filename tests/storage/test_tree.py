@@ -93,7 +93,7 @@ DEEP: list = functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH), [])
     ({1: "one"}, "a dict cannot"), (2**128, "a int cannot"), (-(2**128) - 1, "a int cannot"),
     (np.array(["text"]), "array of <U4"), (np.array([None]), "array of object"), (np.zeros(2, complex), "complex128"),
     (np.zeros((1,) * 9), "9 axes"), (np.random.Generator(np.random.MT19937(0)), "MT19937"),
-    (SELF, "levels"), ([DEEP], "levels"),
+    (SELF, "levels"), ([DEEP], "levels"), (tree.Shared(1, 2, 3, 4), "a Shared cannot.*Hint: what it was made from"),
 ])
 def test_refused_by_the_writer(value: Any, message: str) -> None:
     with pytest.raises(StorageError, match=message):
@@ -195,7 +195,7 @@ def test_long_names_are_refused() -> None:
     for value in ({"a" * MAX_PATH: 1}, {"a" * (MAX_PATH // 2): {"b" * (MAX_PATH // 2): None}}):
         with pytest.raises(LimitError, match="letters"):
             read(*write(value))
-    assert read(*write("a" * 10**6)) == "a" * 10**6  # a text is no name
+    assert len(read(*write("a" * 10**6))) == 10**6  # a text is no name
 
 
 @given(VALUES, st.data())
