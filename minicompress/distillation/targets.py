@@ -1,7 +1,7 @@
 """Lecture 08: what a student is taught with. Labels, smoothed labels, or the logits of one teacher or of several.
 
     labels    t = one-hot, or smoothed: (1 - ε) one-hot + ε / C       t (N, C)
-    teacher   v = its logits; of K teachers: mean of logits v_k, or T log mean_k softmax(v_k / T)       v (N, C)
+    teacher   v = its logits; of K teachers: mean of logits v_k, or T log (C mean_k softmax(v_k / T))   v (N, C)
 
 The mean of logits is, but for a constant, the logarithm of the geometric mean of the teachers' distributions; the other
 has softmax(v / T) = their arithmetic mean. Hinton, Vinyals & Dean 2015, section 1, name both. As T → ∞ they agree.
@@ -15,12 +15,11 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 from ..errors import RangeError, ShapeError
 from ..inputs import as_array, as_choice, as_fraction, as_integer, as_labels
-from ..nn import Layer, Loss, cross_entropy, log_softmax, predict
-from .losses import as_temperature, distill, soft
+from ..nn import Layer, Loss, cross_entropy, predict
+from .losses import as_temperature, distill, log_mean_exp, log_ratio, soft
 
 
 class Supervision(NamedTuple):
@@ -45,7 +44,7 @@ def one_hot(labels: np.ndarray, classes: int, *, smoothing: float = 0.0) -> np.n
 
 
 def ensemble(logits: Iterable[np.ndarray], average: str = "logits", T: float = 1.0) -> np.ndarray:
-    """v = mean_k v_k, or ("probabilities") T log mean_k softmax(v_k / T)      v_k, v (N, C)
+    """v = mean_k v_k, or ("probabilities") T log (C mean_k softmax(v_k / T))      v_k, v (N, C)
 
     T: the temperature at which probabilities are averaged, that of the loss.   Raises ShapeError, RangeError.
     """
@@ -53,10 +52,12 @@ def ensemble(logits: Iterable[np.ndarray], average: str = "logits", T: float = 1
     T, logits = as_temperature(T), [as_array(v, "the logits", (None, None)) for v in logits]
     if len({v.shape for v in logits}) != 1:
         raise ShapeError(f"teachers give logits of shapes {[v.shape for v in logits]}; allowed: one or more, equal.")
+    z = np.array(logits, np.float64)
     if average == "logits" or math.isinf(T):
-        return np.mean(logits, 0)
-    mean: np.ndarray = logsumexp([log_softmax(v / T) for v in logits], 0) - math.log(len(logits))
-    return T * mean
+        mean = z.mean(0)
+    else:
+        mean = T * log_mean_exp(np.array([log_ratio(v, T) for v in z]), 0)[0]  # log (C p): no T log C, which grows
+    return mean.astype(np.result_type(*logits))
 
 
 def teach(teachers: Layer | Iterable[Layer], x: np.ndarray, average: str = "logits", T: float = 1.0) -> np.ndarray:

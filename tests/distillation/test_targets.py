@@ -54,6 +54,25 @@ def test_averages_differ_and_agree_in_the_heat():
     np.testing.assert_allclose(one, one[:, :1].repeat(3, 1), atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_averages_keep_their_digits_at_every_temperature(dtype):
+    """T log mean exp(v / T) = mean v + var v / (2 T) + …, centred: a second-order distance from the mean of logits."""
+    logits = LOGITS.astype(dtype)
+    z = (LOGITS - LOGITS.mean(2, keepdims=True)).astype(dtype).astype(np.float64)
+    for T in (1e4, 1e8, 1e16, 1e90, 1e300):
+        v = ensemble(logits, "probabilities", T)
+        assert v.dtype == dtype
+        expected = z.mean(0) + z.var(0) / (2 * T)
+        expected -= expected.mean(1, keepdims=True)
+        tolerance = 1e-6 if dtype == np.float32 else 1e-7 if T == 1e4 else 1e-14
+        assert np.abs(v - v.mean(1, keepdims=True) - expected).max() < tolerance
+
+
+def test_averages_survive_certain_teachers():
+    v = ensemble(1000 * LOGITS, "probabilities", 0.01)
+    np.testing.assert_allclose(scipy_softmax(v / 0.01, 1), scipy_softmax(1e5 * LOGITS, 2).mean(0), atol=1e-12)
+
+
 def test_teachers_are_asked_in_evaluation_mode():
     teachers = [net(0), net(7)]
     v = teach(teachers, X)
