@@ -146,7 +146,7 @@ def split(target: np.ndarray, N: int, left: int, right: int) -> tuple[np.ndarray
     """The first `left` and the other `right` columns of a target (N, left + right).   Raises ShapeError."""
     if target.shape != (N, left + right):
         raise ShapeError(f"the target has shape {target.shape}; allowed: ({N}, {left} + {right}), two targets side by "
-                         f"side. Hint: numpy.hstack.")
+                         f"side. Hint: numpy.hstack; a teacher has as many classes as its student.")
     return target[:, :left], target[:, left:]
 
 

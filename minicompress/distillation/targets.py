@@ -80,21 +80,40 @@ def check_logits(v: Any) -> np.ndarray:
     return v
 
 
+def warn_at_chance(v: np.ndarray, labels: np.ndarray) -> None:
+    """Warn of a teacher that is right in no more than 1/C + 3 √(1/C (1 - 1/C) / N) of the samples.      v (N, C)
+
+    That much is reached by chance, up to three standard errors. So few samples that this is 1 or more tell nothing.
+    """
+    (N, C), right = v.shape, float(np.mean(v.argmax(1) == as_labels(labels, len(v))))
+    limit = 1 / C + 3 * math.sqrt((1 - 1 / C) / C / N)
+    if right <= limit < 1:
+        warnings.warn(f"the teacher is right in {right:.1%} of {N} samples, no more than guessing may be among {C} "
+                      f"classes (up to {limit:.1%}): has it been trained, on these labels?", stacklevel=3)
+
+
 def from_labels(x: np.ndarray, labels: np.ndarray, classes: int, *, smoothing: float = 0.0) -> Supervision:
-    """Hard labels, or smoothed ones: the two controls of every distillation.   Raises LabelError, RangeError."""
-    return Supervision(x, one_hot(labels, classes, smoothing=smoothing), cross_entropy)
+    """Hard labels, or smoothed ones: the two controls of every distillation.
+
+    Raises LabelError, RangeError, and ShapeError for other than one label a sample.
+    """
+    return Supervision(x, one_hot(as_labels(labels, len(x)), classes, smoothing=smoothing), cross_entropy)
 
 
 def from_teacher(x: np.ndarray, logits: np.ndarray, T: float, *, labels: np.ndarray | None = None,
                  alpha: float | None = None, reverse: bool = False) -> Supervision:
     """The teacher's logits for x at temperature T; with labels a mix, of which `alpha` is the teacher's share.
 
-    Raises RangeError, LabelError; RangeError where one of labels and alpha comes without the other.
+    Warns of a teacher that knows no more of these labels than chance (`warn_at_chance`).
+    Raises ShapeError, RangeError, LabelError; RangeError where one of labels and alpha comes without the other.
     """
     logits = check_logits(logits)
+    if len(x) != len(logits):
+        raise ShapeError(f"there are logits of {len(logits)} samples for {len(x)} inputs; allowed: one row each.")
     if (labels is None) != (alpha is None):
         raise RangeError("labels and alpha go together; allowed: both, or none of them.")
     if labels is None or alpha is None:
         return Supervision(x, logits, soft(T, reverse=reverse))
-    target = np.hstack([one_hot(as_labels(labels, len(logits)), logits.shape[1]), logits])
-    return Supervision(x, target, distill(T, alpha, reverse=reverse))
+    t = one_hot(as_labels(labels, len(logits)), logits.shape[1])
+    warn_at_chance(logits, labels)
+    return Supervision(x, np.hstack([t, logits]), distill(T, alpha, reverse=reverse))

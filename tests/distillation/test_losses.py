@@ -152,12 +152,12 @@ def test_temperature_softmax_is_stable_from_end_to_end():
             assert np.isfinite(value) and np.isfinite(dz).all()
 
 
-@given(temperatures, st.floats(0, 1))
+@given(temperatures, st.floats(0, 1), st.booleans())
 @settings(deadline=None, max_examples=30)
-def test_a_mix_is_the_weighted_sum_of_its_parts(T, alpha):
-    """Only the teacher's part has a temperature, and T²."""
-    value, dz = distill(T, alpha)(Z, np.hstack([T_ONE_HOT, V]))
-    (a, da), (b, db) = cross_entropy(Z, T_ONE_HOT.argmax(1)), soft(T)(Z, V)
+def test_a_mix_is_the_weighted_sum_of_its_parts(T, alpha, reverse):
+    """Only the teacher's part has a temperature, T², and a direction."""
+    value, dz = distill(T, alpha, reverse=reverse)(Z, np.hstack([T_ONE_HOT, V]))
+    (a, da), (b, db) = cross_entropy(Z, T_ONE_HOT.argmax(1)), soft(T, reverse=reverse)(Z, V)
     assert value == pytest.approx((1 - alpha) * a + alpha * b)
     np.testing.assert_allclose(dz, (1 - alpha) * da + alpha * db, atol=1e-12)
 
