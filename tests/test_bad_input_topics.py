@@ -249,7 +249,7 @@ def test_row44_a_teacher_at_chance_is_noticed() -> None:
     with pytest.warns(UserWarning, match="has it been trained") as caught:
         calls[0](targets.teach(mlp(), X))
     assert caught[0].filename == __file__, "the warning points at the caller"
-    targets.from_teacher(X[:1], logits(0)[:1], 4, labels=Y[:1], alpha=0.5)  # one sample tells nothing
+    targets.from_teacher(X[:3], np.eye(2)[[1, 0, 1]] - 0.5, 4, labels=[0, 1, 0], alpha=0.5)  # too few
 
 
 def test_row47_inputs_outside_of_the_calibrated_range_are_clipped_and_counted() -> None:
