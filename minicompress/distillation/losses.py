@@ -62,16 +62,18 @@ def log_mean_exp(x: np.ndarray, axis: int) -> np.ndarray:
 @np.errstate(under="ignore")  # a probability may round to zero
 def log_ratio(z: np.ndarray, T: float) -> np.ndarray:
     """log (C softmax(z / T)): how much likelier than 1 / C a class is, 0 for T → ∞      z (N, C), float64"""
-    x = (z - z.max(1, keepdims=True)) / T
-    return x - log_mean_exp(x, 1)
+    x = (z - z.max(1, keepdims=True)) / T  # at most 0, so that nothing overflows
+    return x - np.log1p(np.expm1(x).sum(1, keepdims=True) / z.shape[1])
 
 
-@np.errstate(under="ignore")
 def kl_terms(p: np.ndarray, g: np.ndarray, difference: np.ndarray, T: float) -> np.ndarray:
     """T² p (exp(g) - 1 - g) ≥ 0, which sum to T² KL(p ‖ q) over the classes      g = log (q / p), difference = q - p"""
-    s = np.clip(g, -0.01, 0.01)  # where g is small, q - p - p g cancels: the series instead
-    series = p * (T * s) ** 2 * (1 / 2 + s / 6 + s**2 / 24 + s**3 / 120 + s**4 / 720)
-    return np.where(g == s, series, T * T * (difference - p * g))
+    terms: np.ndarray = T * T * (difference - p * g)
+    small = np.abs(g) < 0.01  # there q - p - p g cancels: the series instead
+    if small.any():
+        s = g[small]
+        terms[small] = p[small] * (T * s) ** 2 * (1 / 2 + s * (1 / 6 + s * (1 / 24 + s * (1 / 120 + s / 720))))
+    return terms
 
 
 def soft(T: float, *, reverse: bool = False) -> Loss:
