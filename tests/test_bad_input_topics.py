@@ -1,5 +1,5 @@
-"""Bad input for distillation, quantization, low rank, mobile blocks and early exits, as tests/nn/test_bad_input.py has
-it for the core. An id is a row of the list of bad input by which the library was designed, 0 where it has none."""
+"""Bad input for quantization, low rank, mobile blocks and early exits, as tests/nn/test_bad_input.py has it for the
+core. An id is a row of the list of bad input by which the library was designed, 0 where the list has none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,6 @@ import pytest
 
 from minicompress import nn, storage
 from minicompress.architecture import blocks, low_rank, mobile, moments, rank, zoo
-from minicompress.distillation import experiments, losses, targets
 from minicompress.dynamic import exits, routing
 from minicompress.dynamic import thresholds as choice
 from minicompress.errors import DTypeError, LabelError, NonFiniteError, RangeError, ShapeError, StateError
@@ -21,7 +20,6 @@ from minicompress.quantization.sharing import share
 NAN = float("nan")
 rng = np.random.default_rng(0)
 X, Y = rng.uniform(0, 1, (40, 64)), np.arange(40) % 10
-LOGITS = rng.normal(size=(40, 10)) + 5 * np.eye(10)[Y]
 IMAGES, W, U = X.reshape(-1, 1, 8, 8), rng.normal(size=(6, 20)), rng.uniform(0, 1, (3, 40))
 
 
@@ -145,26 +143,6 @@ REFUSED: list[tuple[int, type[Exception], str, Callable[[], Any]]] = [
       for r, kind in [(0, RangeError), (-1, RangeError), (7, RangeError), (2.0, DTypeError)]),
     (42, NonFiniteError, r"first at \(0, 3\)", lambda: low_rank.components(with_value(NAN, W))),
     (42, NonFiniteError, "W has 54", lambda: blocks.separate(np.full((3, 2, 3, 3), NAN))),
-    (4, ShapeError, "logits of 30 samples for 40 inputs", lambda: targets.from_teacher(X, LOGITS[:30], 4)),
-    (4, ShapeError, "30 labels for 40 samples", lambda: targets.from_labels(X, Y[:30], 10)),
-    (4, ShapeError, "30 labels for 40 samples", lambda: experiments.ways(X, Y[:30], LOGITS, [4])),
-    (4, ShapeError, "logits of 30 samples for 40 inputs", lambda: experiments.ways(X, Y, LOGITS[:30], [4])),
-    (5, RangeError, "a class of the mistakes is 99; allowed: ≥ 0 and ≤ 9",
-     lambda: experiments.mislabel(Y, {1: 99}, rng=0)),
-    (5, RangeError, "a class of the mistakes is 10", lambda: experiments.mislabel(Y, {10: 1}, rng=0)),
-    (7, NonFiniteError, "the teacher's logits has 1", lambda: losses.soft(4)(LOGITS, with_value(NAN, LOGITS))),
-    (7, NonFiniteError, "the teacher's logits has 1", lambda: losses.match_logits(LOGITS, with_value(NAN, LOGITS))),
-    (7, NonFiniteError, "the teacher's logits has 1",
-     lambda: losses.distill(4)(LOGITS, np.hstack([np.eye(10)[Y], with_value(np.inf, LOGITS)]))),
-    (7, NonFiniteError, "the logits has 1", lambda: targets.from_teacher(X, with_value(NAN, LOGITS), 4)),
-    (7, NonFiniteError, "z has 1", lambda: losses.soften(with_value(NAN, LOGITS), 4)),
-    *((43, kind, "T is", lambda T=T: losses.soft(T))
-      for T, kind in [*((T, RangeError) for T in (0, -1, 1e-300, -np.inf, NAN, np.float32(-np.inf))),
-                      *((T, DTypeError) for T in (True, np.True_, "4"))]),
-    (43, RangeError, r"Did you mean 0\.7", lambda: losses.distill(4, 70)),
-    (44, ShapeError, "target has 10 classes, those of the teacher, for a student of 7",
-     lambda: losses.soft(4)(LOGITS[:, :7], LOGITS)),
-    (44, ShapeError, "as many classes", lambda: losses.distill(4)(LOGITS[:, :7], np.hstack([LOGITS, LOGITS]))),
     (47, ShapeError, "at least 1 sample", lambda: integers(mlp(), X[:0])),
     (0, DTypeError, "the model is a Sequential; allowed: a MultiExit", lambda: routing.route(mlp(), X, 0.5)),
     (0, DTypeError, "the model is a Sequential; allowed: a MultiExit", lambda: exits.up_to(mlp(), 1)),
@@ -222,34 +200,6 @@ def test_row38_nothing_is_divided_by_zero() -> None:
     assert rank.rank_for_energy(np.zeros(3), 0.9) == 1
     zero = weight(lambda w: prune([w], 1.0), lambda w: uniform.quantize(w, 4), lambda w: w.freeze())
     assert zero.shape == W.shape and not zero.forward().any()
-
-
-def test_row43_any_infinity_is_logit_matching_and_half_precision_works() -> None:
-    assert all(losses.soft(T) is losses.match_logits for T in (np.inf, np.float32(np.inf), np.float16(np.inf)))
-    half = LOGITS.astype(np.float16)
-    for z, v in ((half, LOGITS), (half, half), (LOGITS, half)):
-        for T in (1e-3, 1, 1e300, np.inf):
-            value, dz = losses.soft(T)(z, v[::-1])
-            assert np.isfinite(value) and np.isfinite(dz).all() and dz.dtype == z.dtype
-    np.testing.assert_array_equal(losses.soften(half, 1e-3), np.eye(10)[half.argmax(1)])
-
-
-def test_row44_a_teacher_at_chance_is_noticed() -> None:
-    """Chance is 1/C and three standard errors: 24 % of 40 samples and 10 classes, 0.1 + 3 √(0.09 / 40)."""
-    def logits(right: int) -> np.ndarray:
-        return np.eye(10)[np.where(np.arange(40) < right, Y, (Y + 1) % 10)] - 0.5
-
-    calls: list[Callable[[np.ndarray], Any]] = [
-        lambda v: targets.from_teacher(X, v, 4, labels=Y, alpha=0.5),
-        lambda v: experiments.ways(X, Y, v, [4]), lambda v: experiments.ways(X, Y, v, [4, 8], alpha=0.5)]
-    for call in calls:
-        with pytest.warns(UserWarning, match=r"right in 22\.5% of 40 samples, .* among 10 classes \(up to 24\.2%\)"):
-            call(logits(9))
-        call(logits(10))
-    with pytest.warns(UserWarning, match="has it been trained") as caught:
-        calls[0](targets.teach(mlp(), X))
-    assert caught[0].filename == __file__, "the warning points at the caller"
-    targets.from_teacher(X[:3], np.eye(2)[[1, 0, 1]] - 0.5, 4, labels=[0, 1, 0], alpha=0.5)  # too few
 
 
 def test_row47_inputs_outside_of_the_calibrated_range_are_clipped_and_counted() -> None:
