@@ -27,7 +27,7 @@ from ..nn import Layer
 from ..nn.layers import Seed
 from ..pruning.magnitude import prune
 from .prior import correct_bias
-from .targets import Supervision, ensemble, from_labels, from_teacher
+from .targets import Supervision, check_logits, ensemble, from_labels, from_teacher, warn_at_chance
 
 Build = Callable[[], Layer]  # a new network, the same at each call
 Fit = Callable[[Layer, Supervision], Any]  # trains a model in place, with a new optimizer and the supervision's loss
@@ -44,11 +44,18 @@ def at(T: float) -> str:
 
 def ways(x: np.ndarray, labels: np.ndarray, logits: np.ndarray, temperatures: Iterable[float], *,
          smoothing: float = 0.1, alpha: float | None = None) -> dict[str, Supervision]:
-    """HARD, SMOOTHED, and the teacher's logits at each temperature (`at`); with alpha mixed with the labels."""
+    """HARD, SMOOTHED, and the teacher's logits at each temperature (`at`); with alpha mixed with the labels.
+
+    Warns of a teacher at chance (`warn_at_chance`).   Raises as from_labels and from_teacher do.
+    """
+    logits = check_logits(logits)
     controls = {name: from_labels(x, labels, logits.shape[1], smoothing=amount)
                 for name, amount in ((HARD, 0.0), (SMOOTHED, smoothing))}
     mixed = None if alpha is None else labels
-    return controls | {at(T): from_teacher(x, logits, T, labels=mixed, alpha=alpha) for T in temperatures}
+    taught = {at(T): from_teacher(x, logits, T, labels=mixed, alpha=alpha) for T in temperatures}
+    if alpha is None:  # else `from_teacher` has looked
+        warn_at_chance(logits, labels)
+    return controls | taught
 
 
 def ensembles(x: np.ndarray, logits: Sequence[np.ndarray], T: float) -> dict[str, Supervision]:
@@ -123,9 +130,11 @@ def mislabel(labels: np.ndarray, mistakes: Mapping[int, int], share: float = 1.0
     """
     labels, share, rng = as_labels(labels), as_fraction(share, "share"), as_generator(rng)
     wrong = labels.copy()
-    for a, b in mistakes.items():
+    last = int(labels.max())
+    pairs = [[as_integer(c, "a class of the mistakes", 0, last) for c in pair] for pair in mistakes.items()]
+    for a, b in pairs:
         found = np.flatnonzero(labels == a)
-        wrong[rng.permutation(found)[: int(np.rint(share * len(found)))]] = as_integer(b, "the mistaken class", 0)
+        wrong[rng.permutation(found)[: int(np.rint(share * len(found)))]] = b
     return wrong
 
 

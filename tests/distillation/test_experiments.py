@@ -23,9 +23,10 @@ from minicompress.distillation.experiments import (
     shares,
     ways,
 )
+from minicompress.distillation.losses import soft
 from minicompress.distillation.targets import ensemble, from_labels, one_hot, teach
 from minicompress.errors import RangeError, ShapeError
-from minicompress.nn import Adam, Linear, ReLU, Sequential, error, predict, softmax, train
+from minicompress.nn import Adam, Linear, ReLU, Sequential, cross_entropy, error, predict, softmax, train
 from minicompress.pruning.masks import Masked
 
 RNG = np.random.default_rng(0)
@@ -70,6 +71,13 @@ def test_the_ways_are_what_their_names_say(teacher):
     assert np.array_equal(averaged[ONE].target, logits[0])
     assert np.array_equal(averaged[LOGITS].target, ensemble(logits))
     assert np.array_equal(averaged[PROBABILITIES].target, ensemble(logits, "probabilities", 2))
+    for way in averaged.values():
+        assert way.loss(v, way.target)[0] == soft(2)(v, way.target)[0]
+    q, members = softmax(averaged[PROBABILITIES].target / 2), np.array([softmax(z / 2) for z in logits])
+    np.testing.assert_allclose(q, members.mean(0), atol=1e-12)
+    value = found[at(4)].loss(logits[1], v)[0]
+    assert value == soft(4)(logits[1], v)[0] and mixed.loss(logits[1], mixed.target)[0] == pytest.approx(
+        0.1 * cross_entropy(logits[1], LABELS)[0] + 0.9 * value)
 
 
 def test_every_student_starts_alike_and_is_trained_once(teacher):
@@ -129,11 +137,14 @@ def test_a_class_never_seen_comes_from_the_teacher_and_the_prior(teacher):
 
 
 def test_the_shift_is_made_before_the_second_measurement(teacher):
+    """On the unlabelled inputs, which are not those of the transfer set, the shares are met."""
+    unlabelled = np.random.default_rng(5).uniform(-3, 3, (70, 2))
+
     def mean_probability(model):
-        return softmax(predict(model, X)).mean(0)
+        return softmax(predict(model, unlabelled)).mean(0)
 
     taught = ways(X, LABELS, teach(teacher, X), [])
-    found = never_seen(net, fit, mean_probability, taught, LABELS, [0], X, {1: 0.3, 2: 0.2})
+    found = never_seen(net, fit, mean_probability, taught, LABELS, [0], unlabelled, {1: 0.3, 2: 0.2})
     for unseen in found.values():
         assert not np.allclose(unseen.before[1:], [0.3, 0.2], atol=0.05)
         np.testing.assert_allclose(unseen.after[1:], [0.3, 0.2], atol=1e-6)
@@ -164,6 +175,7 @@ def test_copied_errors_need_the_same_wrong_class():
     assert np.isnan(copied(student, np.eye(3)[labels], labels))
 
 
+@pytest.mark.filterwarnings("ignore:the teacher is right in")
 def test_a_wrong_teacher_is_copied(teacher):
     wrong = net(32, 1)
     fit(wrong, from_labels(X, mislabel(LABELS, {0: 1, 1: 0}, rng=0), 3), 40)

@@ -1,6 +1,8 @@
 """Soft losses: gradients, T², limits, direction, stability; test_mistakes.py plants what goes wrong elsewhere."""
 
+import itertools
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -76,6 +78,57 @@ def test_infinity_is_the_limit_in_both_directions():
     np.testing.assert_allclose(d_limit, centred(Z - V) / (C * N), atol=1e-12)
 
 
+def by_definition(z, v, T, reverse):
+    """T² KL and its gradient from the formulas of `soft`, with so many decimal digits that none is missed."""
+    with localcontext(prec=660):  # at T = 1e300 the divergence is about 1e-600
+        T, N, value, dz = Decimal(T), len(z), Decimal(0), np.empty(z.shape)
+        for n in range(N):
+            p, q = ([x / sum(e) for x in e] for e in ([(Decimal(float(x)) / T).exp() for x in r[n]] for r in (v, z)))
+            g = [(b / a).ln() for a, b in zip(p, q, strict=True)]
+            kl = sum(b * r for b, r in zip(q, g, strict=True)) if reverse else -sum(
+                a * r for a, r in zip(p, g, strict=True))
+            value += T * T * kl / N
+            dz[n] = [T * b * (r - kl) / N if reverse else T * (b - a) / N for a, b, r in zip(p, q, g, strict=True)]
+    return float(value), dz
+
+
+@pytest.mark.parametrize("T", [1e-3, 0.1, 1, 20, 1e3, 1e6, 1e8, 1e17, 1e90, 1e155, 1e300])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_no_temperature_costs_digits(T, reverse):
+    """A sure student (T ≤ 0.1) has a reverse gradient near 0 as the difference of two larger numbers."""
+    for dtype, tolerance in ((np.float64, 1e-14), (np.float32, 1e-6)):
+        z, v = Z[:2].astype(dtype), V[:2].astype(dtype)
+        value, dz = by_definition(z, v, T, reverse)
+        ours, d = soft(T, reverse=reverse)(z, v)
+        assert ours == pytest.approx(value, rel=1e-14) and d.dtype == dtype
+        scale = 1 if reverse and T <= 0.1 else np.abs(dz).max()
+        assert np.abs(d - dz).max() < tolerance * scale
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_heat_approaches_the_limit_and_stays(dtype, reverse):
+    z, v = Z.astype(dtype), V.astype(dtype)
+    limit, d_limit = match_logits(z, v)
+    found = [soft(10.0**k, reverse=reverse)(z, v) for k in range(3, 20)]
+    gaps = [abs(value - limit) for value, _ in found]
+    assert all(b < a / 9 or b < 1e-14 for a, b in itertools.pairwise(gaps))
+    d_gaps = [np.abs(d - d_limit).max() for _, d in found]
+    floor = 4 * np.finfo(dtype).eps * np.abs(d_limit).max()
+    assert all(b < a / 9 or b < floor for a, b in itertools.pairwise(d_gaps))
+
+
+@given(st.floats(-3, 300), st.booleans(), st.floats(-12, 3))
+@settings(deadline=None, max_examples=100)
+def test_values_are_never_negative(exponent, reverse, distance):
+    """Also where student and teacher almost agree, or differ by a constant."""
+    v = V * 10.0 ** min(distance, 2)
+    for z in (v + 10.0**distance * Z, v + 10.0**distance, v):
+        value, dz = soft(10.0**exponent, reverse=reverse)(z, v)
+        assert value >= 0 and np.isfinite(dz).all()
+    assert value == 0 and not dz.any()
+
+
 def test_the_directions_differ_where_one_network_is_sure():
     """p has two classes, q but one: KL(p ‖ q) punishes the class left out, KL(q ‖ p) hardly minds."""
     v, one, all_ = np.array([[5.0, 5, -5, -5]]), np.array([[9.0, -1, -5, -5]]), np.array([[2.0, 2, 1, 1]])
@@ -99,12 +152,12 @@ def test_temperature_softmax_is_stable_from_end_to_end():
             assert np.isfinite(value) and np.isfinite(dz).all()
 
 
-@given(temperatures, st.floats(0, 1))
+@given(temperatures, st.floats(0, 1), st.booleans())
 @settings(deadline=None, max_examples=30)
-def test_a_mix_is_the_weighted_sum_of_its_parts(T, alpha):
-    """Only the teacher's part has a temperature, and T²."""
-    value, dz = distill(T, alpha)(Z, np.hstack([T_ONE_HOT, V]))
-    (a, da), (b, db) = cross_entropy(Z, T_ONE_HOT.argmax(1)), soft(T)(Z, V)
+def test_a_mix_is_the_weighted_sum_of_its_parts(T, alpha, reverse):
+    """Only the teacher's part has a temperature, T², and a direction."""
+    value, dz = distill(T, alpha, reverse=reverse)(Z, np.hstack([T_ONE_HOT, V]))
+    (a, da), (b, db) = cross_entropy(Z, T_ONE_HOT.argmax(1)), soft(T, reverse=reverse)(Z, V)
     assert value == pytest.approx((1 - alpha) * a + alpha * b)
     np.testing.assert_allclose(dz, (1 - alpha) * da + alpha * db, atol=1e-12)
 

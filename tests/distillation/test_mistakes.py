@@ -6,7 +6,9 @@ from scipy.special import rel_entr
 from scipy.special import softmax as scipy_softmax
 
 from minicompress.distillation.losses import soft
+from minicompress.errors import RangeError
 from minicompress.nn import softmax
+from minicompress.verdict import verdict
 
 N, C = 6, 5
 Z, V = np.random.default_rng(0).uniform(-3, 3, (2, N, C))
@@ -93,6 +95,13 @@ MISTAKES = {
     "temperature for the teacher alone": (lambda T: lambda z, v: soft(1)(z, v / T), agreement_costs_nothing),
     "ascent": (lambda T: lambda z, v: (soft(T)(z, v)[0], -soft(T)(z, v)[1]), gradient_is_the_derivative),
 }
+
+
+def test_one_seed_is_no_comparison():
+    """Not a mistake of the loss, but of its judge: a verdict on a student against another needs several seeds."""
+    for seeds in (1, 2):
+        with pytest.raises(RangeError, match=f"{seeds} seeds were given; allowed: at least 3"):
+            verdict("the teacher beats hard labels", [10.2] * seeds)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

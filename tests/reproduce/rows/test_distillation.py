@@ -40,6 +40,7 @@ def test_a_run_gives_every_figure_that_is_claimed(quarters):
     assert figures[NO_3 + SOFT + SHIFT] > 0 > figures[ONLY_7_8 + SOFT + SHIFT]
 
 
+@pytest.mark.filterwarnings("ignore:the teacher is right in")  # it is new
 def test_the_three_ways_of_teaching(quarters):
     samples = quarters(dtype=np.float32)
     teacher = perceptron(36, 8, 4, np.random.default_rng(0), 0.5)
