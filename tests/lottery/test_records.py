@@ -8,7 +8,7 @@ import pytest
 
 from minicompress.errors import RangeError
 from minicompress.lottery.records import ARMS, Curve, Result, averages, compare, learn, search_again
-from minicompress.lottery.tickets import densities, overlap
+from minicompress.lottery.tickets import densities, find_tickets, overlap
 from minicompress.nn import Linear, ReLU, Sequential, error
 
 TICKET, REINITIALIZED, RANDOM_MASK, LONGER = ARMS
@@ -86,14 +86,18 @@ def test_a_search_again_changes_one_thing_at_a_time():
         calls.append((model.weights()[0].forward().copy(), rng))
         return fit()(model)
 
-    masks = search_again(build, watched, 1, densities(2, 1))
-    (start, order), (same, another), (other, again) = calls[::2]  # the dense networks
+    masks = search_again(build, watched, 1, densities(2, 2))
+    (start, order), (same, another), (other, again) = calls  # three dense networks, and no ticket
     assert np.array_equal(start, same) and order != another
     assert not np.array_equal(start, other) and order == again
     assert list(masks) == ["first", "other order", "other start"]
-    assert all([m.sum() for m in found] == [51, 29] for found in masks.values())
-    shared = {name: overlap(masks["first"][0], found[0]).shared for name, found in masks.items()}
+    assert all([m.sum() for m in found] == counts for rounds in masks.values()
+               for found, counts in zip(rounds, ([51, 29], [41, 26]), strict=True))
+    assert all((after <= before).all() for before, after in zip(*masks["first"], strict=True))
+    shared = {name: overlap(masks["first"][0][0], found[0][0]).shared for name, found in masks.items()}
     assert shared["first"] == 51 == shared["other order"] > shared["other start"]  # this fit ignores the order
+    _, dense = find_tickets(build(np.random.default_rng(1)), fit(), densities(2, 1), one_shot=True)
+    assert all(np.array_equal(a, b) for a, b in zip(dense.masks, masks["first"][0], strict=True))
 
 
 def row(seed, arm, round, error, first=1.0):
