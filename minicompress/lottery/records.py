@@ -18,9 +18,9 @@ import numpy as np
 from ..errors import NonFiniteError
 from ..inputs import as_choice, as_fraction, as_generator, as_integer
 from ..nn import Adam, Layer, cross_entropy, predict
-from ..nn.evaluation import Samples, as_samples, check_classes
+from ..nn.evaluation import Samples, as_samples, check_classes, warn_of_slips
 from ..nn.layers import Seed
-from ..nn.training import explain, warn_of_slips
+from ..nn.training import explain
 from ..verdict import interval
 from .tickets import checked, chosen_rounds, find_tickets, large_final, masked, shuffled, tighten
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..errors import NonFiniteError, RangeError, StateError
 from ..inputs import as_generator, as_integer, check_finite
-from .evaluation import Samples, as_samples, check_classes, error
+from .evaluation import Samples, as_samples, check_classes, error, warn_of_slips
 from .layers import Layer, Seed
 from .losses import Loss, cross_entropy, squared_hinge
 from .optim import Optimizer, constant
@@ -76,17 +76,6 @@ def train(model: Layer, optimizer: Optimizer, samples: Samples, *, epochs: int, 
     if saver is not None:
         run.resume(x, target, None if isinstance(rng, np.random.Generator) else int(rng), force)
     return run.records(x, target, validation)
-
-
-def warn_of_slips(x: np.ndarray, lr: float, **others: Samples | None) -> None:
-    """Warn the caller's caller of unscaled inputs, of other samples that are the training's, and of a rate of 0."""
-    if np.abs(x).mean() > 16:
-        warnings.warn(f"the inputs reach {x.max():g}; networks expect about 1. Hint: pixels / 255.", stacklevel=3)
-    for name, samples in others.items():
-        if samples is not None and np.array_equal(x, samples[0]):
-            warnings.warn(f"the {name} images are the training images: the error will look too good.", stacklevel=3)
-    if lr == 0:
-        warnings.warn("the learning rate is 0: the weights will not move.", stacklevel=3)
 
 
 def explain(model: Layer, value: float, step: int, lr: float, kept: str) -> str:
