@@ -31,7 +31,7 @@ def test_together_as_one_by_one(monkeypatch):
         for _ in range(40):
             alone.learn(mean_squared_error(alone.forward(X), Y[:, None])[1])
             optimizer.step()
-        assert np.abs(predict(alone, X)[:, 0] - together[:, i]).max() < 1e-9
+        assert np.abs(predict(alone, X)[:, 0] - together[:, i]).max() < 1e-5
 
 
 def test_starts_have_glorots_scale():
