@@ -49,13 +49,19 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="check the environment: versions, and the golden file of a quick tour")
     rows = commands.add_parser("reproduce", help="run published results again and compare", description=ROWS)
     rows.add_argument("rows", nargs="*", metavar="ROW", help="names of rows (default: all)")
-    rows.add_argument("--seeds", type=int, metavar="N", help="how many seeds (default: as the row says; 0 only shows)")
+    rows.add_argument("--seeds", type=seeds, metavar="N",
+                      help="how many seeds (default: as the row says; 0 only shows), or which: 100,101 (one: 100,)")
     rows.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes (default: one a core)")
     rows.add_argument("--results", default="results", metavar="DIR", help="folder of the kept results")
     rows.add_argument("--again", action="store_true", help="run what is there already, too")
     again = commands.add_parser("regenerate", help="run the notebooks again and store their outputs")
     again.add_argument("names", nargs="*", metavar="NN", help="the first letters of notebooks (default: all)")
     return main
+
+
+def seeds(text: str) -> int | list[int]:
+    """A number of seeds, or the seeds themselves, with commas.   Raises ValueError, which argparse explains."""
+    return [int(part) for part in text.split(",") if part.strip()] if "," in text else int(text)
 
 
 def run_tour(args: argparse.Namespace) -> int:

@@ -116,11 +116,11 @@ def as_number(value: Any, name: str, low: float | None = None, high: float | Non
 
 
 def as_fraction(value: Any, name: str) -> float:
-    """`value` as a float in [0, 1]; a percentage gets a hint.   Raises DTypeError, RangeError."""
+    """`value` as a float in [0, 1]; what looks like a percentage gets a hint.   Raises DTypeError, RangeError."""
     try:
         return as_number(value, name, 0, 1)
     except RangeError as error:
-        if 1 < (given := float(value)) <= 100:
+        if 2 <= (given := float(value)) <= 100:  # 1.2 is no slip for 0.012
             raise RangeError(f"{name} is {value}; allowed: 0 .. 1, a fraction. Did you mean {given / 100:g}?") from None
         raise error
 

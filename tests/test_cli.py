@@ -81,3 +81,21 @@ def test_ctrl_c_ends_with_status_130_and_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in errors and "stopped" in errors
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("3", 3), ("0", 0), ("100,101", [100, 101]), ("104,", [104])])
+def test_reproduce_takes_a_number_of_seeds_or_the_seeds(monkeypatch, given, wanted):
+    from minicompress import reproduce
+    from minicompress.cli import main
+
+    asked = []
+    monkeypatch.setattr(reproduce, "main", lambda names, *, seeds, **others: asked.append(seeds) or 0)
+    assert main(["reproduce", "--seeds", given]) == 0 and asked == [wanted]
+
+
+def test_seeds_that_are_no_numbers_are_explained(capsys):
+    from minicompress.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["reproduce", "--seeds", "100,x"])
+    assert "argument --seeds: invalid seeds value: '100,x'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..inputs import as_generator, as_integer
 from ..nn import Adam, Linear, ReLU, Sequential, mean_squared_error, predict
 from ..nn.layers import Seed, uniform_init
@@ -19,22 +20,41 @@ X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 Y = np.array([-1, 1, 1, -1], float)
 
 
-def xor_successes(width: int, *, rng: Seed, networks: int = 100, steps: int = 300, lr: float = 0.01) -> int:
-    """How many of the 2-width-1 networks, each from its own start, are right on all four inputs after training.
+def starts(count: int, width: int, rng: Seed) -> tuple[np.ndarray, np.ndarray]:
+    """Initial weights of many 2-width-1 networks: hidden (count, width, 2), output (count, width); Glorot's."""
+    rng = as_generator(rng)
+    return (uniform_init((count, width, 2), 2 + width, rng, np.float64),
+            uniform_init((count, width), width + 1, rng, np.float64))
 
-    They train as one network with two layers, whose second has a mask that keeps them apart: no gradient of one reaches
-    another, and Adam treats every weight alone. Glorot's uniform initialization, mean squared error, full batches.
+
+def train_apart(hidden: np.ndarray, output: np.ndarray, *, steps: int = 300, lr: float = 0.01
+                ) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the networks are right on all four inputs after training (count,), and |v| ‖w‖ of each unit then.
+
+    hidden (count, width, 2), output (count, width): their starts. They train as one network with two layers, whose
+    second has a mask that keeps them apart: no gradient of one reaches another, and Adam treats every weight alone.
+    Mean squared error of each network, full batches.   Raises ShapeError, and RangeError for steps or lr.
     """
-    width, networks, rng = as_integer(width, "width", 1), as_integer(networks, "networks", 1), as_generator(rng)
-    units = width * networks
-    own = np.repeat(np.eye(networks, dtype=bool), width, axis=1)
-    hidden, output = Linear(2, units, rng=rng), Linear(units, networks, rng=rng)
-    hidden.weight.become(uniform_init((units, 2), 2 + width, rng, np.float64))
-    output.weight.become(uniform_init((networks, units), width + 1, rng, np.float64), [Masked(own)])
-    model = Sequential([hidden, ReLU(), output])
-    optimizer, target = Adam(model.parameters(), lr), np.repeat(Y[:, None], networks, axis=1)
+    if hidden.shape != (*output.shape, 2):
+        raise ShapeError(f"hidden weights have shape {hidden.shape}, output weights {output.shape}; allowed: "
+                         f"(count, width, 2) and (count, width).")
+    count, width = output.shape
+    own = np.repeat(np.eye(count, dtype=bool), width, axis=1)
+    first, second = Linear(2, output.size, rng=0), Linear(output.size, count, rng=0)
+    first.weight.become(hidden.reshape(-1, 2).copy())
+    second.weight.become(own * output.ravel(), [Masked(own)])
+    model = Sequential([first, ReLU(), second])
+    optimizer, target = Adam(model.parameters(), lr), np.repeat(Y[:, None], count, axis=1)
     for _ in range(as_integer(steps, "steps", 1)):
         _, dy = mean_squared_error(model.forward(X), target)
-        model.learn(dy)
+        model.learn(dy * count)  # the mean is over the networks, too
         optimizer.step()
-    return int(((predict(model, X) > 0) == (target > 0)).all(0).sum())
+    sizes = np.linalg.norm(first.weight.forward().reshape(hidden.shape), axis=2)
+    right = ((predict(model, X) > 0) == (target > 0)).all(0)
+    return right, sizes * np.abs(second.weight.forward()[own].reshape(output.shape))
+
+
+def xor_successes(width: int, *, rng: Seed, networks: int = 100, steps: int = 300, lr: float = 0.01) -> int:
+    """How many of the 2-width-1 networks, each from its own start, are right on all four inputs after training."""
+    width, networks = as_integer(width, "width", 1), as_integer(networks, "networks", 1)
+    return int(train_apart(*starts(networks, width, rng), steps=steps, lr=lr)[0].sum())

@@ -14,13 +14,13 @@ Not here: what the search for a small network costs, beyond counting it (lecture
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import StateError
-from ..inputs import as_generator, as_integer, as_number
+from ..errors import RangeError, StateError
+from ..inputs import as_choice, as_fraction, as_generator, as_integer, as_number
 from ..nn import BatchNorm, Conv2d, Layer, Linear, Parameter
 from ..nn.layers import Seed, uniform_init
 from ..pruning.importance import incoming_norm
@@ -28,7 +28,7 @@ from ..pruning.magnitude import keep_largest, kept_count
 from ..pruning.masks import Masked, apply_mask
 from ..pruning.structured import prune_units
 from ..pruning.surgery import remove_units
-from .tickets import Fit, find_tickets, masked
+from .tickets import Fit, chosen_rounds, find_tickets, masked
 
 Cut = Callable[[Layer], None]  # removes the same from every network of one shape, in place
 Find = Callable[[Layer], Cut]  # looks at a trained network
@@ -41,7 +41,12 @@ def norm_of_units(model: Layer, path: str) -> np.ndarray:
 
 
 def find_units(fraction: float, *, scope: str = "layerwise") -> Find:
-    """Neurons and filters: the `fraction` of the lowest norms, of each layer or (scope "global") of all together."""
+    """Neurons and filters: the `fraction` of the lowest norms, of each layer or (scope "global") of all together.
+
+    Raises RangeError at once, before anything is trained.
+    """
+    fraction, scope = as_fraction(fraction, "fraction"), as_choice(scope, "scope", ["layerwise", "global"])
+
     def find(trained: Layer) -> Cut:
         kept = prune_units(copy.deepcopy(trained), fraction, norm_of_units, scope=scope)
 
@@ -53,7 +58,13 @@ def find_units(fraction: float, *, scope: str = "layerwise") -> Find:
 
 
 def find_weights(sparsity: float) -> Find:
-    """Single weights: the fraction `sparsity` of each layer with the lowest |w|. What is cut stays behind a mask."""
+    """Single weights: the fraction `sparsity` of each layer with the lowest |w|. What is cut stays behind a mask.
+
+    Raises RangeError at once, before anything is trained; also for 1, which leaves nothing to train.
+    """
+    if as_fraction(sparsity, "sparsity") == 1:
+        raise RangeError("sparsity is 1, which leaves no weight to train; allowed: 0 ≤ sparsity < 1.")
+
     def find(trained: Layer) -> Cut:
         masks = [keep_largest(np.abs(w.forward()), kept_count(w.forward().size, sparsity)) for w in trained.weights()]
 
@@ -125,16 +136,22 @@ class Arm(NamedTuple):
 
 QUARTER, TUNED, ORIGINAL, SCRATCH_E, SCRATCH_2E, SCRATCH_B = ARMS = (
     "fine-tuned, E/4", "fine-tuned, E", "original start, E", "Scratch-E", "Scratch-B, at most 2E", "Scratch-B")
+LAST_RATE = "fine-tuned, E/4, last rate"
 
 
 def scratch_or_tune(initial: Layer, find: Find, fit: Callable[[Layer, int], Any], measure: Callable[[Layer], Any],
                     macs: Callable[[Layer], Mapping[str, int]], epochs: int, *, rng: Seed,
-                    arms: Iterable[str] = ARMS) -> dict[str, Arm]:
+                    arms: Iterable[str] = ARMS, go_on: Callable[[Layer, int], Any] | None = None) -> dict[str, Arm]:
     """Train, cut, and train what is left in several ways: "dense", "cut" (not trained on), and the arms.
 
     initial: an untrained network, which is not changed. fit(model, epochs): trains a model in place, from its first
     epoch to its last, with a new optimizer; each arm goes through the whole schedule of learning rates.
+    go_on(model, epochs): trains on at the lowest rate of the schedule, for the arm LAST_RATE, which is how Liu et al.
+    fine-tune on CIFAR (in their code, at a hundredth of the first rate, for a quarter of the epochs).
+    Raises RangeError for other arms, and for fewer than 1 epoch, before anything is trained.
     """
+    allowed = ARMS if go_on is None else (*ARMS, LAST_RATE)
+    arms, epochs = [as_choice(arm, "an arm", allowed) for arm in arms], as_integer(epochs, "epochs", 1)
     dense = copy.deepcopy(initial)
     fit(dense, epochs)
     cut = find(dense)
@@ -143,14 +160,15 @@ def scratch_or_tune(initial: Layer, find: Find, fit: Callable[[Layer, int], Any]
     cut(ticket)
     large, small = (multiplications(model, macs(model)) for model in (dense, pruned))
     scratch = fresh(pruned, rng, scaled=True)
-    plan = {QUARTER: (pruned, epochs // 4), TUNED: (pruned, epochs), ORIGINAL: (ticket, epochs),
-            SCRATCH_E: (scratch, epochs), SCRATCH_2E: (scratch, matched_epochs(epochs, large, small, cap=2)),
+    plan = {QUARTER: (pruned, epochs // 4), LAST_RATE: (pruned, epochs // 4), TUNED: (pruned, epochs),
+            ORIGINAL: (ticket, epochs), SCRATCH_E: (scratch, epochs),
+            SCRATCH_2E: (scratch, matched_epochs(epochs, large, small, cap=2)),
             SCRATCH_B: (scratch, matched_epochs(epochs, large, small))}
     done = {"dense": Arm(epochs, large, measure(dense)), "cut": Arm(0, small, measure(pruned))}
     for name in arms:
         start, budget = plan[name]
         model = copy.deepcopy(start)
-        fit(model, budget)
+        (go_on if go_on and name == LAST_RATE else fit)(model, budget)
         done[name] = Arm(budget, small, measure(model))
     return done
 
@@ -165,16 +183,18 @@ class Against(NamedTuple):
 
 
 def against_random(initial: Layer, fit: Fit, measure: Callable[[Layer], Any], rounds: Iterable[Sequence[float]], *,
-                   rng: int, one_shot: bool = False, at: Container[int] | None = None) -> tuple[Any, list[Against]]:
+                   rng: int, one_shot: bool = False, at: Iterable[int] | None = None) -> tuple[Any, list[Against]]:
     """What `measure` says of the dense network, and of the tickets of the rounds in `at` (1, 2, …; None: all).
 
     rounds: the densities of the weights after each (tickets.densities). rng: the seed of the random starts.
+    Raises RangeError for a round that is not there, and what `find_tickets` raises.
     """
-    dense, rows = None, []
+    rounds, dense, rows = list(rounds), None, []
+    at = chosen_rounds(at, len(rounds))
     for i, ticket in enumerate(find_tickets(initial, fit, rounds, one_shot=one_shot)):
         if i == 0:
             dense = measure(ticket.network)
-        elif at is None or i in at:
+        elif i in at:
             results = [measure(ticket.network)]
             for scaled in (False, True):
                 model = fresh(masked(initial, ticket.masks), rng, scaled=scaled)

@@ -28,7 +28,7 @@ from ..nn.layers import Seed
 from ..nn.parameter import Frozen
 from ..pruning.masks import Scatter
 from .deconstruct import signed_constant
-from .tickets import Criterion, Keep, rewind
+from .tickets import Criterion, Keep, check_plain, rewind
 from .trials import Trial, choose, ticket
 
 
@@ -94,7 +94,9 @@ def hide(model: Layer, *, rng: Seed, constant: bool = False, rescale: bool = Fal
     """A copy of the untrained model, of whose weights masks decide: what is trained, in `weights()`, are scores, all 0.
 
     constant: signed constants instead of the initial weights. Every mask draws from the one generator `rng`.
+    Raises StateError for weights that are not plain, such as those of a network that is hidden already.
     """
+    check_plain(model)
     model, rng = copy.deepcopy(model), as_generator(rng)
     for weight in model.weights():
         w = weight.forward()

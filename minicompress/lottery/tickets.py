@@ -14,6 +14,8 @@ more of them. Not here: one ranking over all layers, which the paper uses for de
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from ..errors import RangeError, ShapeError, StateError
-from ..inputs import as_fraction, as_generator, as_integer
+from ..inputs import as_fraction, as_generator, as_integer, check_finite
 from ..nn import Layer, Parameter
 from ..nn.layers import Seed
 from ..pruning.magnitude import keep_largest, kept_count
@@ -66,15 +68,16 @@ def find_tickets(model: Layer, fit: Fit, rounds: Iterable[Sequence[float]], *, c
     prunes the dense network, at once to its density; otherwise the network of the round before (iterative).
     early: trains the first few steps, whose end is then what to rewind to, in place of the start (Frankle et al. 2020).
     model is not changed. Biases, and all else that is no weight, start anew with the kept weights.
-    Raises StateError for weights that are masked or otherwise parametrized already, ShapeError, RangeError.
+    The paper trains for a fixed number of steps, prunes the last weights, and only reads off when early stopping would
+    have come (records.py); a `fit` that stops early, or puts weights back, has those pruned.
+    Raises StateError for weights that are masked or otherwise parametrized already, ShapeError, RangeError (densities
+    that grow, too), and NonFiniteError for scores that are not finite.
     """
     rng, weights = as_generator(rng), len(model.weights())
-    rounds = [checked(shares, weights) for shares in rounds]
+    rounds = shrinking([checked(shares, weights) for shares in rounds])
+    check_plain(model)
     # 1  A random network, and masks of ones.
     model = copy.deepcopy(model)
-    if any(p.parametrizations for p in model.weights()):
-        raise StateError("a ticket is sought in a network whose weights have a mask or another parametrization; "
-                         "allowed: plain weights. Hint: parameter.bake() makes the weight itself the data.")
     if early is not None:
         early(model)
     initial = [p.data.copy() for p in model.weights()]
@@ -86,7 +89,7 @@ def find_tickets(model: Layer, fit: Fit, rounds: Iterable[Sequence[float]], *, c
     yield Ticket(1.0, masks, network, result)
     for shares in rounds:
         # 3  Score what is left, and prune the lowest.
-        scores = map(criterion, initial, final)
+        scores = map(functools.partial(scored, criterion), initial, final)
         masks = [tighten(*each) for each in zip(masks, scores, shares, strict=True)]
         # 4  Reset the kept to their start, remove the others, train, repeat.
         network = copy.deepcopy(model)
@@ -105,6 +108,41 @@ def checked(shares: Sequence[float], weights: int) -> list[float]:
         raise ShapeError(f"a round has {len(shares)} densities for {weights} weights; allowed: one each. "
                          f"Hint: densities(layers, rounds).")
     return [as_fraction(share, "density") for share in shares]
+
+
+def chosen_rounds(at: Iterable[int] | None, rounds: int) -> list[int]:
+    """The wanted rounds of 1 … rounds; None: all.   Raises RangeError."""
+    return [as_integer(n, "a round in at", 1, rounds) for n in (range(1, rounds + 1) if at is None else at)]
+
+
+def shrinking(rounds: list[list[float]]) -> list[list[float]]:
+    """The densities, none of which may grow from round to round: what is removed never comes back."""
+    for n, (before, after) in enumerate(itertools.pairwise(rounds), 2):
+        for a, b in zip(before, after, strict=True):
+            if b > a:
+                raise RangeError(f"round {n} keeps {b} of a weight of which the round before left {a}; allowed: "
+                                 f"densities that do not grow. Hint: sort the rounds, the densest first.")
+    return rounds
+
+
+def check_plain(model: Layer) -> None:
+    """Raise StateError where a weight of the model has a mask or another parametrization."""
+    if any(p.parametrizations for p in model.weights()):
+        raise StateError("a ticket is sought in a network whose weights have a mask or another parametrization; "
+                         "allowed: plain weights. Hint: parameter.bake() makes the weight itself the data.")
+
+
+def check_masks(model: Layer, masks: Sequence[np.ndarray]) -> None:
+    """Raise ShapeError unless there is a mask for every weight of the model."""
+    if len(masks) != (weights := len(model.weights())):
+        raise ShapeError(f"there are {len(masks)} masks for {weights} weights; allowed: one each.")
+
+
+def scored(criterion: Criterion, initial: np.ndarray, final: np.ndarray) -> np.ndarray:
+    """The criterion's scores.   Raises NonFiniteError where one is NaN or infinite."""
+    scores = criterion(initial, final)
+    check_finite(scores, "a criterion's scores")
+    return scores
 
 
 def tighten(mask: np.ndarray, scores: np.ndarray, share: float) -> np.ndarray:
@@ -127,8 +165,12 @@ def densities(layers: int, rounds: int, rate: float = 0.2, output_rate: float = 
 
 
 def masked(model: Layer, masks: Iterable[np.ndarray]) -> Layer:
-    """A copy of the model under the masks of a ticket: of a model with another start, the control "re-initialized"."""
-    model = copy.deepcopy(model)
+    """A copy of the model under the masks of a ticket: of a model with another start, the control "re-initialized".
+
+    Raises ShapeError where masks and weights differ in number or shape.
+    """
+    model, masks = copy.deepcopy(model), list(masks)
+    check_masks(model, masks)
     for p, mask in zip(model.weights(), masks, strict=True):
         apply_mask(p, mask)
     return model

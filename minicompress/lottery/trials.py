@@ -16,9 +16,9 @@ from ..inputs import as_generator
 from ..nn import Layer
 from ..nn.layers import Seed
 from ..pruning.magnitude import keep_largest, kept_count
-from ..pruning.masks import Masked
+from ..pruning.masks import apply_mask
 from .deconstruct import KEPT, PRUNED, Held, Values
-from .tickets import Criterion, Fit, Keep, large_final, rewind
+from .tickets import Criterion, Fit, Keep, check_masks, check_plain, checked, large_final, rewind, scored
 
 
 class Trial(NamedTuple):
@@ -32,7 +32,8 @@ class Trial(NamedTuple):
 
 
 def begin(model: Layer, fit: Fit, measure: Callable[[Layer], float]) -> Trial:
-    """Train a copy of the model, once for all questions."""
+    """Train a copy of the model, once for all questions.   Raises StateError for weights that are not plain."""
+    check_plain(model)
     trained = copy.deepcopy(model)
     fit(trained)
     initial, final = ([w.forward().copy() for w in each.weights()] for each in (model, trained))
@@ -40,17 +41,29 @@ def begin(model: Layer, fit: Fit, measure: Callable[[Layer], float]) -> Trial:
 
 
 def choose(trial: Trial, criterion: Criterion, densities: Sequence[float]) -> list[np.ndarray]:
-    """The mask of every layer: a density each, exact counts, ties to the lower index."""
-    return [keep_largest(criterion(i, f), kept_count(i.size, 1 - density))
+    """The mask of every layer: a density each, exact counts, ties to the lower index.
+
+    Raises ShapeError, RangeError for the densities, NonFiniteError for the criterion's scores.
+    """
+    densities = checked(densities, len(trial.initial))
+    return [keep_largest(scored(criterion, i, f), kept_count(i.size, 1 - density))
             for i, f, density in zip(trial.initial, trial.final, densities, strict=True)]
 
 
 def ticket(trial: Trial, masks: Sequence[np.ndarray], kept: Keep = rewind, pruned: Values | None = None, *,
            rng: Seed = 0) -> Layer:
-    """A copy of the untrained network under the masks, ready to train; pruned weights are zero unless said."""
+    """A copy of the untrained network under the masks, ready to train; pruned weights are zero unless said.
+
+    Raises StateError for weights that are not plain, ShapeError where masks and weights differ in number or shape;
+    warns where all of a weight is pruned to zero.
+    """
+    check_plain(trial.model)
+    check_masks(trial.model, masks)
     model, rng = copy.deepcopy(trial.model), as_generator(rng)
     for weight, mask, i, f in zip(model.weights(), masks, trial.initial, trial.final, strict=True):
-        weight.become(kept(i, f, mask, rng), [Masked(mask) if pruned is None else Held(mask, pruned(i, f))])
+        weight.become(kept(i, f, mask, rng), [] if pruned is None else [Held(mask, pruned(i, f))])
+        if pruned is None:
+            apply_mask(weight, mask)
     return model
 
 

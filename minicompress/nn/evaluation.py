@@ -55,3 +55,14 @@ def check_classes(model: Layer, x: np.ndarray, labels: np.ndarray) -> None:
     if len(missing):
         warnings.warn(f"no training sample has the label {', '.join(map(str, missing))}: the model cannot learn it.",
                       stacklevel=3)
+
+
+def warn_of_slips(x: np.ndarray, lr: float, **others: Samples | None) -> None:
+    """Warn the caller's caller of unscaled inputs, of other samples that are the training's, and of a rate of 0."""
+    if np.abs(x).mean() > 16:
+        warnings.warn(f"the inputs reach {x.max():g}; networks expect about 1. Hint: pixels / 255.", stacklevel=3)
+    for name, samples in others.items():
+        if samples is not None and np.array_equal(x, samples[0]):
+            warnings.warn(f"the {name} images are the training images: the error will look too good.", stacklevel=3)
+    if lr == 0:
+        warnings.warn("the learning rate is 0: the weights will not move.", stacklevel=3)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..errors import NonFiniteError, RangeError, StateError
 from ..inputs import as_generator, as_integer, check_finite
-from .evaluation import Samples, as_samples, check_classes, error
+from .evaluation import Samples, as_samples, check_classes, error, warn_of_slips
 from .layers import Layer, Seed
 from .losses import Loss, cross_entropy, squared_hinge
 from .optim import Optimizer, constant
@@ -72,15 +72,23 @@ def train(model: Layer, optimizer: Optimizer, samples: Samples, *, epochs: int, 
     run.saver, run.progress = saver, progress
     if loss in (cross_entropy, squared_hinge) and not (target.dtype.kind == "f" and target.ndim == 2):
         check_classes(model, x, target)
-    if np.abs(x).mean() > 16:
-        warnings.warn(f"the inputs reach {x.max():g}; networks expect about 1. Hint: pixels / 255.", stacklevel=2)
-    if validation is not None and np.array_equal(x, validation[0]):
-        warnings.warn("the validation images are the training images: the error will look too good.", stacklevel=2)
-    if optimizer.lr == 0:
-        warnings.warn("the learning rate is 0: the weights will not move.", stacklevel=2)
+    warn_of_slips(x, optimizer.lr, validation=validation)
     if saver is not None:
         run.resume(x, target, None if isinstance(rng, np.random.Generator) else int(rng), force)
     return run.records(x, target, validation)
+
+
+def explain(model: Layer, value: float, step: int, lr: float, kept: str) -> str:
+    """The message for a loss that is not finite, in this step from 1: where it was first seen, what is kept, a hint."""
+    where = "the loss itself"
+    for path, node in model.walk():
+        arrays = [v for v in (node.saved or ()) if isinstance(v, np.ndarray)] if isinstance(node, Layer) else []
+        arrays += [p.data for p in node.parameters()] if isinstance(node, Layer) and arrays else []
+        if not all(np.isfinite(a).all() for a in arrays):
+            where = f"layer {path or 0}, {node!r}"
+            break
+    return (f"the loss became {value} at step {step}, first seen in {where}; {kept}. "
+            f"Hint: a smaller learning rate, such as {lr / 10:g}.")
 
 
 class _Run:
@@ -133,7 +141,8 @@ class _Run:
             value, dy = loss(self.model.forward(images), target[chosen])
             step = len(self.done) * steps + i
             if not np.isfinite(value):
-                raise NonFiniteError(self.explain(value, step))
+                kept = "the last checkpoint is kept" if self.saver else "the weights are those before this step"
+                raise NonFiniteError(explain(self.model, value, step + 1, self.lr, kept))
             self.model.learn(dy)
             if penalty is not None:
                 value += penalty()
@@ -150,18 +159,6 @@ class _Run:
             warnings.warn("the loss has hardly changed in 5 epochs: are all units dead, or all weights equal?",
                           stacklevel=3)
         return losses[-1]
-
-    def explain(self, value: float, step: int) -> str:
-        where = "the loss itself"
-        for path, node in self.model.walk():
-            arrays = [v for v in (node.saved or ()) if isinstance(v, np.ndarray)] if isinstance(node, Layer) else []
-            arrays += [p.data for p in node.parameters()] if isinstance(node, Layer) and arrays else []
-            if not all(np.isfinite(a).all() for a in arrays):
-                where = f"layer {path or 0}, {node!r}"
-                break
-        kept = "the last checkpoint is kept" if self.saver else "the weights are those before this step"
-        return (f"the loss became {value} at step {step + 1}, first seen in {where}; {kept}. "
-                f"Hint: a smaller learning rate, such as {self.lr / 10:g}.")
 
     def is_over(self) -> bool:
         errors = [r.error for r in self.done]

@@ -126,6 +126,18 @@ def test_actions_change_nothing_they_are_given():
     assert all((a == b).all() for a, b in zip(before, (I, F, MASK), strict=True))
 
 
+def test_signs_are_put_ahead_of_the_criterion_that_was_named():
+    """Among the weights of the wanted sign the largest |f| and the largest growth are not the same."""
+    i = np.array([0.9, -0.1, 0.8, -0.1, 0.7, -0.3])
+    f = np.array([1.0, -0.5, -0.9, 0.6, -0.65, 0.1])
+
+    def first(name):
+        return int(np.argmax(CRITERIA[name](i, f)))
+
+    assert (first("large final, other sign"), first("magnitude increase, other sign")) == (2, 3)
+    assert (first("large final, same sign"), first("magnitude increase, same sign")) == (0, 1)
+
+
 def test_what_pruned_weights_are():
     np.testing.assert_array_equal(grown(I, F), [0.1, -0.2, 0, -0.4, 0, 0])
     np.testing.assert_array_equal(PRUNED["init where shrunk"](I, F), [0, 0, 0.3, 0, 0.5, -0.6])

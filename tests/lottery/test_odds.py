@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from minicompress.errors import RangeError
+from minicompress.errors import RangeError, ShapeError
 from minicompress.lottery import odds
-from minicompress.lottery.odds import X, Y, xor_successes
+from minicompress.lottery.odds import X, Y, starts, train_apart, xor_successes
 from minicompress.nn import Adam, Linear, ReLU, Sequential, mean_squared_error, predict
 
 
@@ -31,7 +31,22 @@ def test_together_as_one_by_one(monkeypatch):
         for _ in range(40):
             alone.learn(mean_squared_error(alone.forward(X), Y[:, None])[1])
             optimizer.step()
-        assert np.abs(predict(alone, X)[:, 0] - together[:, i]).max() < 1e-4  # the gradients' grid
+        assert np.abs(predict(alone, X)[:, 0] - together[:, i]).max() < 1e-5
+
+
+def test_starts_have_glorots_scale():
+    """Uniform within ±√(6 / (n_in + n_out)), which large samples nearly reach."""
+    for width in (2, 6):
+        hidden, output = starts(4000, width, 0)
+        for start, both in ((hidden, 2 + width), (output, width + 1)):
+            limit = np.sqrt(6 / both)
+            assert 0.99 * limit < np.abs(start).max() <= limit
+            assert start.std() == pytest.approx(limit / np.sqrt(3), rel=0.05)
+
+
+def test_shapes_must_fit():
+    with pytest.raises(ShapeError, match="count, width"):
+        train_apart(np.zeros((3, 2)), np.zeros((3, 2)))
 
 
 def test_a_seed_gives_one_answer():

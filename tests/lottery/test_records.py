@@ -8,7 +8,7 @@ import pytest
 
 from minicompress.errors import RangeError
 from minicompress.lottery.records import ARMS, Curve, Result, averages, compare, learn, search_again
-from minicompress.lottery.tickets import densities, overlap
+from minicompress.lottery.tickets import densities, find_tickets, overlap
 from minicompress.nn import Linear, ReLU, Sequential, error
 
 TICKET, REINITIALIZED, RANDOM_MASK, LONGER = ARMS
@@ -86,14 +86,76 @@ def test_a_search_again_changes_one_thing_at_a_time():
         calls.append((model.weights()[0].forward().copy(), rng))
         return fit()(model)
 
-    masks = search_again(build, watched, 1, densities(2, 1))
-    (start, order), (same, another), (other, again) = calls[::2]  # the dense networks
+    masks = search_again(build, watched, 1, densities(2, 2))
+    (start, order), (same, another), (other, again) = calls  # three dense networks, and no ticket
     assert np.array_equal(start, same) and order != another
     assert not np.array_equal(start, other) and order == again
     assert list(masks) == ["first", "other order", "other start"]
-    assert all([m.sum() for m in found] == [51, 29] for found in masks.values())
-    shared = {name: overlap(masks["first"][0], found[0]).shared for name, found in masks.items()}
+    assert all([m.sum() for m in found] == counts for rounds in masks.values()
+               for found, counts in zip(rounds, ([51, 29], [41, 26]), strict=True))
+    assert all((after <= before).all() for before, after in zip(*masks["first"], strict=True))
+    shared = {name: overlap(masks["first"][0][0], found[0][0]).shared for name, found in masks.items()}
     assert shared["first"] == 51 == shared["other order"] > shared["other start"]  # this fit ignores the order
+    _, dense = find_tickets(build(np.random.default_rng(1)), fit(), densities(2, 1), one_shot=True)
+    assert all(np.array_equal(a, b) for a, b in zip(dense.masks, masks["first"][0], strict=True))
+
+
+def by_hand(*curves):
+    """A fit that does not train, and answers with one curve after another."""
+    answers = iter(curves)
+    return lambda model: next(answers)
+
+
+DENSE = Curve(np.array([10, 20, 30]), np.array([3.0, 1.0, 2.0]), np.array([0.30, 0.20, 0.25]),
+              np.array([0.01, 0.28, 0.26]))
+LATER = Curve(np.array([10, 20, 30]), np.array([3.0, 2.0, 1.0]), np.array([0.30, 0.26, 0.24]),
+              np.array([0.02, 0.31, 0.33]))
+
+
+def test_errors_are_read_off_where_the_validation_loss_is_least():
+    dense, ticket = compare(build, by_hand(DENSE, LATER), 0, densities(2, 1), arms=())
+    assert (dense.error, dense.last, dense.stop) == (0.28, 0.26, 20)  # not the least on the test images
+    assert (ticket.error, ticket.last, ticket.stop) == (0.33, 0.33, 30)
+
+
+@pytest.mark.parametrize(("margin", "first"), [(0.0, math.nan), (0.05, 30), (0.07, 20), (0.1, 10)])
+def test_near_the_dense_network_means_within_the_margin(margin, first):
+    _, ticket = compare(build, by_hand(DENSE, LATER), 0, densities(2, 1), arms=(), margin=margin)
+    assert ticket.first == first or (math.isnan(ticket.first) and math.isnan(first))
+
+
+def test_early_stopping_goes_back_to_the_least_validation_loss():
+    models = [build(np.random.default_rng(0)) for _ in range(3)]
+    settings = {"samples": TRAIN, "validation": VALIDATION, "test": TEST, "every": 5, "rng": 0, "batch": 20, "lr": 0.3}
+    last = learn(models[0], steps=200, **settings)
+    stopped = learn(models[1], steps=200, early_stopping=True, **settings)
+    assert all(np.array_equal(a, b) for a, b in zip(last, stopped, strict=True))  # only read off
+    stop = int(last.steps[last.stop()])
+    assert stop < 200
+    learn(models[2], steps=stop, **settings)  # trained so long and no longer
+    plain, early, short = ([p.data for p in model.parameters()] for model in models)
+    assert all(np.array_equal(a, b) for a, b in zip(early, short, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(early, plain, strict=True))
+
+
+def test_what_early_stopping_kept_is_pruned():
+    ends = []
+
+    def stopped(model):
+        curve = learn(model, TRAIN, VALIDATION, TEST, steps=200, every=5, rng=0, batch=20, lr=0.3, early_stopping=True)
+        ends.append([p.forward().copy() for p in model.weights()])
+        return curve
+
+    _, ticket = find_tickets(build(np.random.default_rng(0)), stopped, [[0.5, 0.5]])
+    for mask, w in zip(ticket.masks, ends[0], strict=True):
+        assert np.abs(w[mask]).min() >= np.abs(w[~mask]).max()
+
+
+def test_a_grid_reaches_the_optimizer():
+    model = build(np.random.default_rng(0))
+    before = [p.data.copy() for p in model.parameters()]
+    learn(model, TRAIN, VALIDATION, TEST, steps=3, every=3, rng=0, grid=1e6)  # every gradient is rounded to 0
+    assert all(np.array_equal(p.data, b) for p, b in zip(model.parameters(), before, strict=True))
 
 
 def row(seed, arm, round, error, first=1.0):

@@ -137,6 +137,18 @@ def test_a_mask_learns_and_weights_do_not_move(dtype, constant, rescale):
     assert all((layer.bias.data == 0).all() for layer in model.layers if isinstance(layer, nn.Linear))
 
 
+def test_rescaling_is_asked_for():
+    """A kept weight is w₀ n / Σm with it (in few bits), w₀ without."""
+    for rescale in (False, True):
+        model = hide(network(), rng=0, rescale=rescale)
+        for weight, plain in zip(model.weights(), network().weights(), strict=True):
+            w = weight.forward()
+            kept = w != 0
+            assert 0.2 < kept.mean() < 0.8
+            factor = 1 / kept.mean() if rescale else 1
+            np.testing.assert_allclose(w[kept], plain.data[kept] * factor, rtol=2**-5 if rescale else 1e-15)
+
+
 class Memory:
     kept = None
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicompress import nn
+from minicompress.errors import ShapeError
 from minicompress.lottery.deconstruct import CRITERIA, KEPT, PRUNED, at_random, large_final
 from minicompress.lottery.trials import begin, choose, ticket, what_are_the_pruned, where_to_start, which_to_keep
 from minicompress.pruning.magnitude import kept_count
@@ -78,5 +79,5 @@ def test_the_three_questions(trial):
 
 
 def test_a_density_for_every_layer(trial):
-    with pytest.raises(ValueError):
+    with pytest.raises(ShapeError, match="1 densities for 2 weights"):
         choose(trial, large_final, [0.5])
