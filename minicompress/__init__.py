@@ -9,7 +9,8 @@ The folders are the table of contents of the course, in reading order:
     distillation/   lecture 08: losses.py, targets.py, prior.py, hints.py, experiments.py
     quantization/   lectures 09 to 12: uniform.py, integer.py; sharing.py; huffman.py, deep_compression.py; binary.py
     architecture/   lectures 13 and 14: low_rank.py, moments.py, rank.py; blocks.py, zoo.py, mobile.py
-    dynamic/        lectures 15 and 16: exits.py, routing.py, msdnet.py, skipping.py; slicing.py, slimmable.py
+    dynamic/        lectures 15 and 16: exits.py, routing.py, msdnet.py, skipping.py; alignment.py,
+                    slicing.py, slimmable.py
     storage/        the .mcz file: codecs.py, file.py
     data/           digits (bundled), MNIST and Fashion-MNIST (fetched), MONK's problems
 

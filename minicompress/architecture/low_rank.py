@@ -90,11 +90,12 @@ def relative_error(W: np.ndarray, product: np.ndarray, covariance: np.ndarray | 
 
 
 def matrix(layer: Layer, conv: str = "channels") -> np.ndarray:
-    """The weight as the matrix that is factored.   Raises DTypeError, RangeError for groups."""
+    """The weight as the matrix that is factored.   Raises DTypeError, RangeError for groups, StateError."""
     if not isinstance(layer, Linear | Conv2d):
         raise DTypeError(f"{layer!r} has no matrix to factor; allowed: Linear, Conv2d.")
     if not is_plain(layer):
         raise RangeError(f"{layer!r} has groups; allowed: one group.")
+    layer.weight.check_fixed()
     W = layer.weight.forward()
     if isinstance(layer, Linear):
         return W

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import RangeError, ShapeError
+from ..errors import ShapeError
 from ..inputs import as_integer
 from .layers import Layer
 from .parameter import Node
@@ -151,7 +151,7 @@ class Selector(Node):
 class Switch(Layer):
     """y = fᵢ(x),  i = selector.index      one of several layers, for what must differ from setting to setting
 
-    Raises RangeError where the selector points past the last layer.
+    Raises RangeError where the selector points past the last layer, DTypeError where it is no integer.
     """
 
     layers: list[Layer]
@@ -173,5 +173,4 @@ class Switch(Layer):
         return self.chosen().backward(dy)
 
     def validate(self) -> None:
-        if not 0 <= self.selector.index < len(self.layers):
-            raise RangeError(f"a Switch's selector is {self.selector.index}; allowed: 0 .. {len(self.layers) - 1}.")
+        as_integer(self.selector.index, "a Switch's selector", 0, len(self.layers) - 1)
