@@ -3,7 +3,8 @@
 The folders are the table of contents of the course, in reading order:
 
     nn/             lecture 00: the network; knows no technique
-    ledger.py       lecture 01: what a network costs: weights, multiply-accumulates, bytes, seconds; energy.py: joules
+    ledger.py       lecture 01: what a network costs: weights, bytes, seconds; counting.py: multiply-accumulates of what
+                    ran; energy.py: joules
     pruning/        lectures 02 to 04: magnitude.py, obd.py, obs.py, structured.py and what they stand on
     lottery/        lectures 05 to 07: tickets.py, deconstruct.py, supermask.py, rethinking.py and their experiments
     distillation/   lecture 08: losses.py, targets.py, prior.py, hints.py, experiments.py

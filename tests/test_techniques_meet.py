@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from minicompress import data, storage
-from minicompress.architecture.low_rank import factorize, low_rank
-from minicompress.dynamic.slicing import selector_of, slim
 from minicompress.errors import StateError, StorageError
 from minicompress.ledger import finished
 from minicompress.nn import Adam, BatchNorm, Linear, Parameter, ReLU, Sequential, error, predict, train
 from minicompress.pruning.magnitude import prune
 from minicompress.pruning.masks import Masked, Scatter, apply_mask
 from minicompress.quantization.binary import Binary, Signed, binarize
-from minicompress.quantization.sharing import Codebook, share, share_together
+from minicompress.quantization.sharing import Codebook, share
 from minicompress.quantization.uniform import Scaled, Uniform, quantize
 
 SIZES = [64, 24, 24, 24, 24, 24, 24, 24, 10]
@@ -191,52 +189,3 @@ def test_signs_outside_of_a_mask_revive_what_was_pruned():
     for _ in range(2):
         assert not right.forward()[~mask].any() and (wrong.forward()[~mask] == 1).all()
         right.freeze(), wrong.freeze()
-
-
-def slimmable(order=()):
-    """A network of two widths at the narrow one, its first weight treated before."""
-    plain = Sequential([Linear(64, 8, rng=0), ReLU(), Linear(8, 10, rng=1)])
-    for act in order:
-        ACTS[act](plain.layers[0].weight)
-    body = slim(plain, [0.5, 1])
-    selector_of(body).index = 0
-    return plain, body
-
-
-@pytest.mark.parametrize("order", [["prune"], ["share"], ["4 bits"], ["binary"], ["prune", "share"]])
-def test_a_slice_behind_another_map_narrows_what_it_makes(order):
-    plain, body = slimmable(order)
-    assert np.array_equal(body.layers[0].weight.forward(), plain.layers[0].weight.forward()[:4])
-    fit(body, 1, 0)
-    done = finished(body, "single")
-    selector_of(done).index = 1
-    assert done.layers[0].weight.shape == (8, 64)
-
-
-@pytest.mark.parametrize("index", [0, 1])
-@pytest.mark.parametrize("act", [
-    *(lambda body, act=act: ACTS[act](body.layers[2].weight) for act in ("prune", "share", "4 bits")),
-    lambda body: prune(body.weights(), 0.5),
-    lambda body: share_together(body.weights(), 4),
-    lambda body: body.layers[2].weight.bake(),
-    lambda body: apply_mask(body.layers[2].weight, body.layers[2].weight.forward() > 0),
-    lambda body: low_rank(body.layers[2], 1),
-    lambda body: factorize(body, {"layers.2": 1}),
-    lambda body: slim(body, [0.5, 1]),
-])
-def test_after_slim_a_change_that_fits_one_width_is_refused_and_nothing_is_changed(act, index):
-    _, body = slimmable()
-    selector_of(body).index = index
-    optimizer, before = Adam(body.parameters(), 1e-3), storage.to_bytes(body)
-    with pytest.raises(StateError, match=r"shape.*Hint: before slim, or on export"):
-        act(body)
-    assert storage.to_bytes(body) == before
-    body.backward(np.ones_like(body.forward(data.digits().test.x)))
-    optimizer.step()  # not stale
-
-
-def test_signs_go_in_front_of_a_slice():
-    _, body = slimmable()
-    binarize(body.weights())
-    assert [kinds(w) for w in body.weights()] == 2 * [[Binary, type(slimmable()[1].weights()[0].parametrizations[0])]]
-    predict(body, data.digits().test.x)

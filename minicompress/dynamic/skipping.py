@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..counting import counted, within
 from ..errors import ShapeError
 from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
-from ..ledger import counted, within
 from ..nn import (
     GRID,
     BatchNorm,
@@ -182,9 +182,8 @@ def skip(model: SkipNet, x: np.ndarray, gates: np.ndarray | None = None, *, batc
 def skip_batch(model: SkipNet, x: np.ndarray, gates: np.ndarray | None) -> Skipped:
     """`skip` for one batch."""
     (z, G), ran = counted(model)(x, gates)
-    bodies = [within(ran, f"blocks.{b}.body") for b in range(len(model.blocks))]
-    in_blocks = int((G > 0).sum(0) @ bodies)
-    return Skipped(z, G, in_blocks, in_blocks + len(x) * (sum(ran.values()) - sum(bodies)))
+    in_blocks = sum(within(ran, f"blocks.{b}.body") for b in range(len(model.blocks)))
+    return Skipped(z, G, in_blocks, sum(ran.values()))
 
 
 def majority(gates: np.ndarray) -> np.ndarray:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from minicompress.counting import layer_macs
 from minicompress.dynamic.exits import exit_errors, joint, up_to
 from minicompress.dynamic.msdnet import Coarsest, Grow, Pyramid, Scales, msdnet
 from minicompress.dynamic.routing import ALWAYS, NEVER, entropy, exit_macs, route
 from minicompress.dynamic.thresholds import curve, graded, uncertainties, within_budget
 from minicompress.errors import RangeError, ShapeError
-from minicompress.ledger import layer_macs
 from minicompress.nn import Adam, Conv2d, GlobalAvgPool, Linear, Sequential, Tanh, predict, train
 
 RNG = np.random.default_rng(0)

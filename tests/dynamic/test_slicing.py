@@ -8,20 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicompress import storage
-from minicompress.dynamic.msdnet import msdnet
-from minicompress.dynamic.skipping import SkipNet, skippable
 from minicompress.dynamic.slicing import SHARED, SWITCHABLE, Sliced, count_of, export, selector_of, slim
 from minicompress.errors import DTypeError, RangeError, ShapeError, StateError
 from minicompress.ledger import file_bytes, finished, layer_macs
 from minicompress.nn import (
     BatchNorm,
-    ChannelShuffle,
-    Concat,
     Conv2d,
     Flatten,
-    Gate,
     GlobalAvgPool,
-    Layer,
     Linear,
     MultiExit,
     ReLU,
@@ -31,8 +25,6 @@ from minicompress.nn import (
     Switch,
     predict,
 )
-from minicompress.pruning.magnitude import prune
-from minicompress.quantization.sharing import share
 
 WIDTHS = [0.25, 0.5, 0.75, 1]
 RNG = np.random.default_rng(0)
@@ -185,95 +177,11 @@ def test_a_residual_network_and_several_exits_are_slimmed_too():
         np.testing.assert_array_equal(mine, its)
 
 
-def test_pruned_and_shared_weights_can_be_slimmed():
-    model = mlp()
-    prune([model.layers[3].weight], 0.5)
-    share(model.layers[3].weight, 4)
-    body = slim(model, WIDTHS)
-    w = body.layers[3].weight
-    selector_of(body).index = 1
-    np.testing.assert_array_equal(w.forward(), model.layers[3].weight.forward()[:6, :4])
-    done = finished(body, "single")
-    assert [type(p).__name__ for p in done.layers[3].weight.parametrizations] == ["Codebook", "Scatter", "Sliced"]
-
-
 @pytest.mark.parametrize("widths", [0.5, 1, [], [1, 0.5], [0.5], [0, 1], [0.5, 0.5, 1], [0.5, 2], [0.3, 1],
                                     [0.01, 1]])
 def test_widths_that_make_no_network_are_refused(widths):
     with pytest.raises((RangeError, ShapeError), match=r"allowed|expected"):
         slim(mlp(), widths)
-
-
-def between(part):
-    return Sequential([Linear(4, 4, rng=0), part, Linear(4, 4, rng=1)])
-
-
-def conv(n_in, n_out):
-    return Conv2d(n_in, n_out, 3, rng=0, padding=1)
-
-
-UNRULED = {
-    "groups": lambda: between(Conv2d(4, 4, 3, rng=0, groups=2)),
-    "gate": lambda: between(Gate(4)),
-    "concat": lambda: between(Concat([Linear(4, 4, rng=0)])),
-    "shuffle": lambda: between(ChannelShuffle(2)),
-    "dense": lambda: msdnet(1, 3, scales=2, exits=2, width=4, growth=4, rng=0),
-    "skipped": lambda: SkipNet(conv(1, 4), [skippable(4, rng=0)], between(ReLU())),
-    "a sum at the end": lambda: Sequential([Linear(4, 4, rng=0), Residual(Linear(4, 4, rng=1))]),
-    "a sum at the start": lambda: Sequential([Residual(Linear(4, 4, rng=0)), Linear(4, 4, rng=1)]),
-    "depthwise at the end": lambda: Sequential([conv(2, 4), Conv2d(4, 4, 3, rng=0, groups="channels")]),
-    "one layer in two places": lambda: Sequential([layer := Linear(4, 4, rng=0), ReLU(), layer]),
-}
-
-
-@pytest.mark.parametrize("case", UNRULED)
-def test_layers_without_a_rule_are_refused_and_nothing_is_changed(case):
-    model = UNRULED[case]()
-    before = [(id(node), type(node)) for _, node in model.walk()]
-    with pytest.raises(ShapeError, match="no rule"):
-        slim(model, [0.5, 1])
-    assert before == [(id(node), type(node)) for _, node in model.walk()]
-    assert not any(parameter.parametrizations for parameter in model.parameters())
-
-
-ENDS = {  # where the first and last layers are not the first and last of a walk: each must run at every width
-    "shortcuts": (lambda: Sequential([Residual(conv(2, 4), conv(2, 4)), ReLU(), Residual(conv(4, 3), conv(4, 3))]),
-                  [(5, 3, 6, 6)]),
-    "an exit reads the input": (lambda: MultiExit([Sequential([]), Sequential([conv(2, 4), BatchNorm(4), ReLU()])],
-                                                  [conv(2, 3), Sequential([conv(4, 3), ReLU()])]), 2 * [(5, 3, 6, 6)]),
-    "norms at the ends": (lambda: Sequential([BatchNorm(2), conv(2, 4), ReLU(), conv(4, 3), BatchNorm(3), ReLU()]),
-                          [(5, 3, 6, 6)]),
-    "depthwise first": (lambda: Sequential([Conv2d(2, 2, 3, rng=0, padding=1, groups="channels"), conv(2, 4), ReLU(),
-                                            conv(4, 3)]), [(5, 3, 6, 6)]),
-    "the inside is shown": (lambda: MultiExit([conv(2, 4), conv(4, 4)], [Sequential([]), conv(4, 3)]),
-                            [(5, 2, 6, 6), (5, 3, 6, 6)]),
-}
-
-
-@pytest.mark.parametrize("norms", [SWITCHABLE, SHARED])
-@pytest.mark.parametrize("case", ENDS)
-def test_what_reads_the_input_and_what_gives_outputs_is_found_in_every_branch(case, norms):
-    build, shapes = ENDS[case]
-    model = shaken(build())
-    body = slim(model, [0.5, 1], norms=norms)
-    whole, plain = predict(body, IMAGES), predict(model, IMAGES)
-    np.testing.assert_array_equal(np.concatenate(whole, 1), np.concatenate(plain, 1))
-    selector_of(body).index = 0
-    outputs = predict(body, IMAGES)
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    assert [z.shape for z in outputs] == shapes
-    small = predict(export(body, 0), IMAGES)
-    for mine, its in zip(small if isinstance(small, tuple) else (small,), outputs, strict=True):
-        np.testing.assert_array_equal(mine, its)
-
-
-def test_an_export_carries_nothing_of_the_training_before():
-    body = slim(mlp(), WIDTHS)
-    body.forward(X)  # in training mode, no backward pass after it
-    small = export(body, 1)
-    assert all(node.saved is None and not node.pending for _, node in small.walk() if isinstance(node, Layer))
-    small.train()
-    small.backward(np.ones_like(small.forward(X)))
 
 
 @pytest.mark.parametrize("wrong", [1.5, None, "1"])
@@ -286,22 +194,6 @@ def test_a_selector_that_is_no_integer_is_refused(wrong):
     selector_of(body).index = wrong
     with pytest.raises(DTypeError, match="Switch's selector is"):
         body.layers[0].forward(X)
-
-
-def test_a_finished_body_keeps_all_widths_also_at_a_narrow_one():
-    model = mlp()
-    prune([model.layers[3].weight], 0.5)
-    body = slim(model, WIDTHS)
-    outputs = []
-    for i in range(4):
-        selector_of(body).index = i
-        outputs.append(predict(body, X))
-    selector_of(body).index = 0
-    done = finished(body, "single")
-    assert count_of(done) == 4
-    for i in range(4):
-        selector_of(done).index = i
-        np.testing.assert_allclose(predict(done, X), outputs[i], atol=1e-5)
 
 
 def test_other_misuse_has_a_name():
