@@ -201,3 +201,15 @@ def test_float32_stays_float32():
 def test_a_network_without_blocks():
     with pytest.raises(ShapeError, match="no blocks"):
         SkipNet(Sequential([]), [], Sequential([]))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("body", "gate", "words"), [
+    (Linear(5, 4, rng=0), Linear(5, 1, rng=0), r"body .* \(8, 4\)"), (Linear(5, 5, rng=0), Linear(5, 2, rng=0), "gate"),
+    (Linear(5, 1, rng=0), Linear(5, 1, rng=0), "body")])
+def test_a_body_or_gate_of_another_shape(body, gate, words, training):
+    block = Skippable(body, gate)
+    gate.bias.data[...] = 9  # open
+    block.train(training)
+    with pytest.raises(ShapeError, match=words):
+        block.forward(RNG.uniform(0, 1, (8, 5)))
