@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from minicompress import nn
+from minicompress.dynamic.msdnet import msdnet
+from minicompress.dynamic.skipping import SkipNet, skippable
 from minicompress.dynamic.slicing import slim
 from minicompress.ledger import finished
 from minicompress.pruning.magnitude import prune
@@ -33,7 +35,7 @@ class Memory:
 def samples() -> dict[str, Any]:
     """Name → model or dictionary."""
     return {"compressed": compressed(), "images": images(), "containers": containers(), "checkpoint": checkpoint(),
-            "codecs": codecs(), "sizes": sizes(), "quantized": quantized()}
+            "codecs": codecs(), "sizes": sizes(), "quantized": quantized(), "dynamic": dynamic()}
 
 
 def compressed() -> nn.Layer:
@@ -74,6 +76,12 @@ def quantized() -> nn.Layer:
     quantize(c.weight, 4, per_channel=True)
     small = with_thresholds(nn.Sequential([a, nn.BatchNorm(8), nn.Sign(), b, c, nn.ChannelShuffle(2)]))
     return nn.Sequential([finished(small, "single"), slim(nn.Sequential([d, e]), [0.5, 1])])
+
+
+def dynamic() -> nn.Layer:
+    """Several scales with an exit, and a block with a gate."""
+    gated = SkipNet(nn.ReLU(), [skippable(2, rng=0)], nn.GlobalAvgPool())
+    return nn.Sequential([msdnet(1, 2, scales=2, exits=1, width=1, growth=1, rng=0), gated])
 
 
 def checkpoint() -> dict[str, Any]:

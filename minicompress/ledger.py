@@ -8,7 +8,8 @@
     ratio     the dense network's file in float32 over this file
     seconds   of a forward pass, the median of several; in the table of stages, of the work that led there
 
-`linear_cost` and `conv_cost` count a layer from its sizes alone. Energy is in energy.py.
+`linear_cost` and `conv_cost` count a layer from its sizes alone. What ran is counted in counting.py, energy in
+energy.py.
 
 Not counted: activations, pooling and batch norm, which take few operations, and the memory for activations.
 """
@@ -16,21 +17,20 @@ Not counted: activations, pooling and batch norm, which take few operations, and
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from . import storage
+from .counting import layer_macs
 from .inputs import as_integer
-from .nn import Conv2d, Layer, Linear, Parameter
+from .nn import Layer, Parameter
 from .table import percent, table
 
 
@@ -46,53 +46,6 @@ class Stage(NamedTuple):
     bytes: int
     ratio: float
     seconds: float
-
-
-@functools.singledispatch
-def macs(layer: Layer) -> int:
-    """Multiply-accumulates of the last forward pass, for one sample; zero for layers that only pass numbers on."""
-    return 0
-
-
-@macs.register
-def _(layer: Linear) -> int:
-    _, W = layer.saved
-    return int(W.size)
-
-
-@macs.register
-def _(layer: Conv2d) -> int:
-    _, W, (_, H, V, _) = layer.saved
-    (s, t), (_, _, ki, kj) = layer.stride, W.shape
-    return int(W.size * ((H - ki) // s + 1) * ((V - kj) // t + 1))
-
-
-def counted(model: Layer) -> Callable[..., tuple[Any, dict[str, int]]]:
-    """x → (model.forward(x), path → multiply-accumulates, for one sample, of every layer that ran)"""
-    layers = {path: node for path, node in model.walk() if isinstance(node, Layer)}
-
-    def run(*inputs: Any) -> tuple[Any, dict[str, int]]:
-        for layer in layers.values():
-            layer.saved = None
-        y = model.forward(*inputs)
-        return y, {path: macs(layer) for path, layer in layers.items() if layer.saved is not None}
-
-    return run
-
-
-def layer_macs(model: Layer, sample: np.ndarray) -> dict[str, int]:
-    """Path → multiply-accumulates of every layer that ran for one sample, of shape (1, …)."""
-    before = model.training
-    model.train(False)
-    try:
-        return counted(model)(sample[:1])[1]
-    finally:
-        model.train(before)
-
-
-def within(counts: Mapping[str, int], path: str) -> int:
-    """What the layer at a path and all inside it add up to in path → number."""
-    return sum(n for own, n in counts.items() if f"{own}.".startswith(f"{path}."))
 
 
 def linear_cost(n_in: int, n_out: int) -> tuple[int, int]:

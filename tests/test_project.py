@@ -28,18 +28,19 @@ MAY_IMPORT = {  # besides itself
     **{topic: BASE | {"nn"} for topic in TOPICS},
     "storage": BASE | {"nn"} | TOPICS,
     "energy": BASE,
-    "ledger": BASE | {"nn", "storage", "table"},
+    "counting": {"nn"},
+    "ledger": BASE | {"nn", "storage", "table", "counting"},
 }
 FRONT = {"__init__", "__main__", "cli", "tour", "report", "regenerate", "reproduce", "homework"}  # may import all
 BUILDS_ON = {  # module -> the other topics on which its lecture builds
-    "architecture/mobile.py": {"ledger"},
+    "architecture/mobile.py": {"counting"},
     "architecture/zoo.py": {"ledger"},  # layer tables, counted by it
     "quantization/deep_compression.py": {"pruning"},
     "quantization/uniform.py": {"pruning"},
     "quantization/thresholds.py": {"pruning"},  # binary weights of which some are pruned
     "distillation/experiments.py": {"pruning"},
-    "dynamic/routing.py": {"ledger"},  # multiply-accumulates of what ran
-    "dynamic/skipping.py": {"ledger"},
+    "dynamic/routing.py": {"counting"},  # multiply-accumulates of what ran
+    "dynamic/skipping.py": {"counting"},
     "lottery/odds.py": {"pruning"},
     "lottery/records.py": {"verdict"},  # a topic's table with intervals over seeds
     "lottery/tickets.py": {"pruning"},

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from minicompress import data, storage
-from minicompress.dynamic.slicing import selector_of, slim
 from minicompress.errors import StateError, StorageError
 from minicompress.ledger import finished
 from minicompress.nn import Adam, BatchNorm, Linear, Parameter, ReLU, Sequential, error, predict, train
@@ -191,16 +190,3 @@ def test_signs_outside_of_a_mask_revive_what_was_pruned():
     for _ in range(2):
         assert not right.forward()[~mask].any() and (wrong.forward()[~mask] == 1).all()
         right.freeze(), wrong.freeze()
-
-
-def test_a_slice_outside_of_a_mask_narrows_it_and_a_mask_outside_of_a_slice_is_refused():
-    """Prune before `slim`. The other order is right at full width only, and fails at any other."""
-    plain = Sequential([Linear(64, 8, rng=0), ReLU(), Linear(8, 10, rng=1)])
-    prune(plain.weights(), 0.5)
-    right, wrong = slim(plain, [0.5, 1]), slim(Sequential([Linear(64, 8, rng=0), Linear(8, 10, rng=1)]), [0.5, 1])
-    prune(wrong.weights(), 0.5)
-    for model in (right, wrong):
-        selector_of(model).index = 0
-    assert np.array_equal(right.layers[0].weight.forward(), plain.layers[0].weight.forward()[:4])
-    with pytest.raises(ValueError, match="shape"):
-        wrong.forward(data.digits().test.x)

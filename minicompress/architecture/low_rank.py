@@ -27,7 +27,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import DTypeError, NonFiniteError, RangeError, ShapeError
-from ..inputs import as_array, as_choice, as_integer, as_number
+from ..inputs import as_array, as_choice, as_integer, as_number, check_finite
 from ..nn import GRID, Conv2d, Layer, Linear, Parameter, Sequential, to_grid
 from .moments import Moments, is_plain
 
@@ -44,7 +44,10 @@ def components(W: np.ndarray, covariance: np.ndarray | None = None) -> tuple[np.
     q, noise = min(W.shape), max(W.shape) * np.finfo(float).eps
     try:
         if covariance is None:
-            A, s, _ = np.linalg.svd(W, full_matrices=False)
+            with np.errstate(over="ignore", invalid="ignore"):
+                A, s, _ = np.linalg.svd(W, full_matrices=False)
+            check_finite(s, "the singular values of W")
+            check_finite(A, "the singular vectors of W")
         else:
             K = as_array(covariance, "covariance", (W.shape[1], W.shape[1]), np.float64)
             with np.errstate(over="ignore", invalid="ignore"):  # as_array finds what overflows
@@ -70,8 +73,10 @@ def factors(W: np.ndarray, rank: int, covariance: np.ndarray | None = None, *,
     W = as_array(W, "W", (None, None), np.float64)
     rank, grid = as_integer(rank, "rank", 1, min(W.shape)), as_number(grid, "grid", 0)
     A = components(W, covariance)[0][:, :rank]
-    V = A.T @ W
-    length = np.linalg.norm(V, axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        V = A.T @ W
+        length = np.linalg.norm(V, axis=1)
+    check_finite(length, "the rows of V")
     scale = np.sqrt(np.where(length > 0, length, 1))
     return to_grid(A * scale, grid), to_grid(V / scale[:, None], grid)
 
@@ -79,22 +84,28 @@ def factors(W: np.ndarray, rank: int, covariance: np.ndarray | None = None, *,
 def relative_error(W: np.ndarray, product: np.ndarray, covariance: np.ndarray | None = None) -> float:
     """‖W - P‖ / ‖W‖; with K the root of tr (W - P) K (W - P)ᵀ / tr W K Wᵀ      W, P: product (M, N)
 
-    ‖P‖ where W is zero.   Raises ShapeError.
+    ‖P‖ where W is zero.   Raises ShapeError, NonFiniteError where numbers are too large.
     """
+    W = as_array(W, "W", (None, None))
     product = as_array(product, "product", W.shape)
+    K = None if covariance is None else as_array(covariance, "covariance", (W.shape[1], W.shape[1]))
 
+    @np.errstate(over="ignore", invalid="ignore")  # found below
     def size(D: np.ndarray) -> float:
-        return float(np.sum(D * (D if covariance is None else D @ covariance)))
+        squares = np.sum(D * (D if K is None else D @ K))
+        check_finite(squares, "the sum of squares")
+        return float(squares)
 
     return float(np.sqrt(size(W - product) / (size(W) or 1)))
 
 
 def matrix(layer: Layer, conv: str = "channels") -> np.ndarray:
-    """The weight as the matrix that is factored.   Raises DTypeError, RangeError for groups."""
+    """The weight as the matrix that is factored.   Raises DTypeError, RangeError for groups, StateError."""
     if not isinstance(layer, Linear | Conv2d):
         raise DTypeError(f"{layer!r} has no matrix to factor; allowed: Linear, Conv2d.")
     if not is_plain(layer):
         raise RangeError(f"{layer!r} has groups; allowed: one group.")
+    layer.weight.check_fixed()
     W = layer.weight.forward()
     if isinstance(layer, Linear):
         return W

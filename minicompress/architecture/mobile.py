@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..counting import layer_macs
 from ..errors import RangeError
 from ..inputs import as_choice, as_generator, as_integer, as_number
-from ..ledger import layer_macs
 from ..nn import GRID, Adam, BatchNorm, GlobalAvgPool, Layer, Linear, Sequential, cosine, error, train
 from ..nn.evaluation import Samples
 from ..nn.layers import Seed

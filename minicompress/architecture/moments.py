@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..inputs import as_array, as_integer
+from ..inputs import as_array, as_integer, check_finite
 from ..nn import Conv2d, Layer, Linear
 
 
@@ -26,7 +26,7 @@ def input_moments(model: Layer, x: np.ndarray, batch: int = 1000) -> dict[str, M
     """Path → moments of what the weight's rows meet: a Linear's inputs, a convolution's patches (C k k)
 
     For Linear, and for Conv2d with one group. Computed in evaluation mode, batch by batch. A layer that runs twice
-    counts with its last run, one that does not run is left out.
+    counts with its last run, one that does not run is left out.   Raises NonFiniteError where the sums overflow.
     """
     x, batch = as_array(x, "x", (None, ...)), as_integer(batch, "batch", 1)
     layers = {path: node for path, node in model.walk() if isinstance(node, Linear | Conv2d) and is_plain(node)}
@@ -42,7 +42,9 @@ def input_moments(model: Layer, x: np.ndarray, batch: int = 1000) -> dict[str, M
                 if layer.saved is not None:
                     n, first, second = sums[path]
                     v = seen(layer).astype(np.float64)
-                    sums[path] = n + v.shape[1], first + v.sum(1), second + v @ v.T
+                    with np.errstate(over="ignore", invalid="ignore"):  # found below
+                        sums[path] = n + v.shape[1], first + v.sum(1), second + v @ v.T
+                    check_finite(sums[path][2], f"the sum of products of the inputs of {path}")
     finally:
         model.train(before)
     return {path: Moments(first / n, second / n - np.outer(first / n, first / n))

@@ -1,4 +1,5 @@
 """Dynamic computation: how much of a network runs depends on the sample, or on the device.
 
-Lecture 15: exits.py, routing.py, thresholds.py, msdnet.py, skipping.py. Lecture 16: slicing.py, slimmable.py.
+Lecture 15: exits.py, routing.py, thresholds.py, msdnet.py, skipping.py.
+Lecture 16: alignment.py, slicing.py, slimmable.py.
 """

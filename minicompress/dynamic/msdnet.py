@@ -16,8 +16,7 @@ A scale reads what the finer one has just got. So all that runs before an exit l
 paper's lazy evaluation, along diagonals. The result is a MultiExit whose stages hand on one array a scale; `joint`,
 `route`, `graded` know what to do with it.
 
-Not here: bottleneck convolutions, dropping the fine scales in late layers, larger growth at coarse scales. A .mcz file
-does not hold these layers.
+Not here: bottleneck convolutions, dropping the fine scales in late layers, larger growth at coarse scales.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..inputs import as_generator, as_integer
 from ..nn import GRID, BatchNorm, Conv2d, GlobalAvgPool, Layer, Linear, MultiExit, ReLU, Sequential
+from ..nn.containers import join
 from ..nn.layers import Seed
 
 
@@ -77,6 +77,7 @@ class Grow(Layer):
     """hₛ ← [hₛ, fₛ(hₛ), gₛ(hₛ₋₁)],  s = 1 … S      scale 1 has no g; hₛ₋₁ is the grown one
 
     h: one array (N, Cₛ, Hₛ, Wₛ) a scale. What was there comes first and stays as it is.   saved: channels of the parts
+    Raises ShapeError for another number of scales, or parts whose sides differ.
     """
 
     same: list[Layer]
@@ -87,12 +88,15 @@ class Grow(Layer):
         self.validate()
 
     def forward(self, x: Sequence[np.ndarray]) -> Scales:  # type: ignore[override]
+        if not isinstance(x, tuple) or len(x) != len(self.same):
+            raise ShapeError(f"a Grow of {len(self.same)} scales got {len(x)} {type(x).__name__} entries; allowed: a "
+                             f"tuple of one array a scale.")
         grown: list[np.ndarray] = []
         channels = []
         for s, (h, f) in enumerate(zip(x, self.same, strict=True)):
             parts = [h, f.forward(h)] + [g.forward(grown[-1]) for g in self.down[max(s - 1, 0) : s]]
             channels.append([part.shape[1] for part in parts])
-            grown.append(np.concatenate([part.T for part in parts], axis=-2).T)  # transposed: the batch stays innermost
+            grown.append(join(parts, self))
         self.save(channels)
         return Scales(grown)
 

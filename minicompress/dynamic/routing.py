@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..counting import counted, layer_macs, within
 from ..errors import DTypeError, RangeError, ShapeError
 from ..inputs import as_array, as_integer, check_finite
-from ..ledger import counted, layer_macs, within
 from ..nn import MultiExit
 from ..nn.losses import check_scores
 from .exits import with_exits
@@ -100,7 +100,7 @@ def route_batch(steps: list[tuple[Step, Step]], x: Any, limits: np.ndarray, meas
         x, in_stage = stage(x)
         z, in_exit = leave(x)
         check_finite(z, f"the output of exit {k + 1}")
-        total += len(rows) * (sum(in_stage.values()) + sum(in_exit.values()))
+        total += sum(in_stage.values()) + sum(in_exit.values())
         if k == 0:
             outputs = np.empty(z.shape, z.dtype)
         go = measure(z) <= limits[k] if k < len(limits) else np.ones(len(rows), bool)

@@ -12,7 +12,7 @@ straight-through rule, as in the supervised stage of the paper. What a block cos
     train(model, …, loss=priced(0.1), measure=gated_error)
     skip(model, x)                                               outputs, gates, and what was spent
 
-Not here: the paper's reinforcement learning after that, its recurrent gates, blocks that change the shape, files.
+Not here: the paper's reinforcement learning after that, its recurrent gates, blocks that change the shape.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..counting import counted, within
 from ..errors import ShapeError
 from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
-from ..ledger import counted, within
 from ..nn import (
     GRID,
     BatchNorm,
@@ -60,11 +60,14 @@ class Skippable(Layer):
         self.body, self.gate = body, gate
 
     def forward(self, x: np.ndarray) -> Pair:  # type: ignore[override]
-        a = self.gate.forward(x)[:, 0]
+        a = self.gate.forward(x)
+        if a.shape != (len(x), 1):
+            raise ShapeError(f"the gate of a block gives {a.shape} for {len(x)} samples; allowed: ({len(x)}, 1).")
+        a = a[:, 0]
         g = (a > 0).astype(x.dtype)
         if not self.training:
             return self.run(x, g), g
-        f, s = self.body.forward(x), 0.5 + 0.5 * np.tanh(0.5 * a)
+        f, s = self.added(x), 0.5 + 0.5 * np.tanh(0.5 * a)
         self.save(g, f, s * (1 - s))
         return x + (f.T * g).T, g
 
@@ -72,8 +75,15 @@ class Skippable(Layer):
         """x + g f(x) for given gates g (N,); f is computed for the samples with g > 0 alone."""
         y, chosen = x.copy(order="K"), g > 0
         if chosen.any():
-            y[chosen] += self.body.forward(take(x, chosen))
+            y[chosen] += self.added(take(x, chosen))
         return y
+
+    def added(self, x: np.ndarray) -> np.ndarray:
+        """f(x).   Raises ShapeError where it is of another shape."""
+        f = self.body.forward(x)
+        if f.shape != x.shape:
+            raise ShapeError(f"the body of a skippable block gives {f.shape} for {x.shape}; allowed: equal shapes.")
+        return f
 
     def backward(self, dy: Pair) -> np.ndarray:  # type: ignore[override]
         g, f, slope = self.recall()
@@ -182,9 +192,8 @@ def skip(model: SkipNet, x: np.ndarray, gates: np.ndarray | None = None, *, batc
 def skip_batch(model: SkipNet, x: np.ndarray, gates: np.ndarray | None) -> Skipped:
     """`skip` for one batch."""
     (z, G), ran = counted(model)(x, gates)
-    bodies = [within(ran, f"blocks.{b}.body") for b in range(len(model.blocks))]
-    in_blocks = int((G > 0).sum(0) @ bodies)
-    return Skipped(z, G, in_blocks, in_blocks + len(x) * (sum(ran.values()) - sum(bodies)))
+    in_blocks = sum(within(ran, f"blocks.{b}.body") for b in range(len(model.blocks)))
+    return Skipped(z, G, in_blocks, sum(ran.values()))
 
 
 def majority(gates: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ read one Selector, so that writing one number changes the width:
     export(model, 1)                                 a plain network of that size
 
 Batch norm is switchable, one for each width, or shared (Yu, Yang, Xu, Yang & Huang 2019, "Slimmable Neural Networks",
-section 3). Prune or share weights before `slim`: the slice comes last. Not here: training (slimmable.py), widths that
-differ from layer to layer, channels that are chosen rather than the first, grouped convolutions but for depthwise ones.
+section 3). Prune or share weights before `slim`, or on an export: the slice comes last, and later changes of a weight
+are refused; `binarize` goes in front. Not here: which layers are cut (alignment.py), training (slimmable.py), widths
+that differ from layer to layer, channels that are chosen rather than the first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import numpy as np
 
 from ..errors import RangeError, ShapeError, StateError
 from ..inputs import as_array, as_choice, as_integer
-from ..nn import BatchNorm, Concat, Conv2d, Layer, Linear, MultiExit, Parameter, Parametrization, Selector, Switch
+from ..nn import BatchNorm, Conv2d, Layer, Linear, Parameter, Parametrization, Selector, Switch
+from .alignment import cuts_of
 
 SWITCHABLE, SHARED = "switchable", "shared"
 
@@ -32,11 +34,13 @@ SWITCHABLE, SHARED = "switchable", "shared"
 class Sliced(Parametrization):
     """w = x[:n₁, :n₂, …],   dx = dw there, zero elsewhere      x: shapes[-1]   w: (n₁, n₂, …) = shapes[selector.index]
 
-    A finished network keeps it, and all numbers. Raises RangeError where the selector points past the last shape.
+    A finished network keeps it, and all numbers. Raises RangeError where the selector points past the last shape,
+    DTypeError where it is no integer.
     """
 
     shapes: list[tuple]
     selector: Selector
+    varies = "before slim, or on export(model, index)"
 
     def __init__(self, shapes: Iterable[tuple], selector: Selector) -> None:
         self.shapes, self.selector = [tuple(shape) for shape in shapes], selector
@@ -44,9 +48,8 @@ class Sliced(Parametrization):
 
     def corner(self) -> tuple[slice, ...]:
         """The part of the numbers that is in force."""
-        if not 0 <= self.selector.index < len(self.shapes):
-            raise RangeError(f"a slice's selector is {self.selector.index}; allowed: 0 .. {len(self.shapes) - 1}.")
-        return tuple(slice(n) for n in self.shapes[self.selector.index])
+        index = as_integer(self.selector.index, "a slice's selector", 0, len(self.shapes) - 1)
+        return tuple(slice(n) for n in self.shapes[index])
 
     def forward(self, data: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(data[self.corner()])  # as an exported weight lies in memory: equal bits
@@ -71,34 +74,31 @@ class Sliced(Parametrization):
 def slim(model: Layer, widths: Iterable[float], *, norms: str = SWITCHABLE) -> Layer:
     """A copy of the model that runs at several widths, now at the last one, 1, where it computes what the model does.
 
-    At width w each Linear and Conv2d gives the first w O of its outputs and reads the first w C inputs. But the first
-    of them reads all inputs, and the last one, in a MultiExit that of each exit, gives all outputs. Depthwise filters
-    follow their channels. norms: "switchable", a BatchNorm for each width, or "shared", the first channels of one.
+    At width w each Linear and Conv2d gives the first w O of its outputs and reads the first w C inputs. But those that
+    read the model's inputs read all, and the last ones, in a MultiExit those of each exit, give all outputs. Batch norm
+    and depthwise filters follow their channels (alignment.py).
+    norms: "switchable", a BatchNorm for each width, or "shared", the first channels of one.
 
     Raises RangeError for widths that do not ascend to 1 or make no whole number of channels, ShapeError for layers
-    without a rule, StateError for a model that is slimmable already.
+    without a rule and sums that would not meet, StateError for a model that is slimmable already, DTypeError.
     """
     w, selector = as_widths(widths), Selector()
     as_choice(norms, "norms", [SWITCHABLE, SHARED])
+    for parameter in model.parameters():
+        parameter.check_fixed()
     model = copy.deepcopy(model)
-    layers = [node for _, node in model.walk() if isinstance(node, Layer)]
-    for layer in layers:
-        check_rule(layer)
     selector.index = len(w) - 1
-    first, last = ends(model)
     replaced: dict[int, Layer] = {}
-    for layer in layers:
+    for layer, outputs, inputs in cuts_of(model).values():
         if isinstance(layer, (Linear, Conv2d)):
-            depthwise = isinstance(layer, Conv2d) and layer.groups == "channels"
-            outputs, inputs = layer not in last, layer is not first and not depthwise
             cut(layer.weight, (outputs, inputs), w, selector)
             if layer.bias is not None:
                 cut(layer.bias, (outputs,), w, selector)
         elif isinstance(layer, BatchNorm) and norms == SHARED:
-            cut(layer.scale, (True,), w, selector)
-            cut(layer.shift, (True,), w, selector)
+            cut(layer.scale, (outputs,), w, selector)
+            cut(layer.shift, (outputs,), w, selector)
         elif isinstance(layer, BatchNorm):
-            sizes = [part(len(layer.mean), width) for width in w]
+            sizes = [part(len(layer.mean), width) if outputs else len(layer.mean) for width in w]
             replaced[id(layer)] = Switch([narrowed(layer, n) for n in sizes], selector)
     return exchange(model, replaced)
 
@@ -113,9 +113,8 @@ def export(model: Layer, index: int) -> Layer:
     selector.index = as_integer(index, "index", 0, count_of(model) - 1)
     switches = [node for _, node in model.walk() if isinstance(node, Switch) and node.selector is selector]
     model = exchange(model, {id(switch): switch.chosen() for switch in switches})
-    for parameter in model.parameters():
-        if any(isinstance(p, Sliced) for p in parameter.parametrizations):
-            parameter.bake()
+    cut_out = [parameter for parameter in model.parameters() if parameter.varying()]
+    model.exchange({id(parameter): Parameter(parameter.forward()) for parameter in cut_out})
     for _, node in model.walk():
         if isinstance(node, Layer):
             node.saved, node.pending = None, False
@@ -138,8 +137,8 @@ def count_of(model: Layer) -> int:
 
 
 def as_widths(widths: Iterable[float]) -> list[float]:
-    """Widths as a list that ascends to 1.   Raises RangeError."""
-    w = as_array(list(widths), "widths", (None,)).tolist()
+    """Widths as a list that ascends to 1.   Raises RangeError, ShapeError, DTypeError."""
+    w = as_array(list(widths) if isinstance(widths, Iterable) else widths, "widths", (None,)).tolist()
     if sorted(set(w)) != w or w[0] <= 0 or w[-1] != 1:
         raise RangeError(f"the widths are {w}; allowed: ascending, above 0, the last one 1.")
     return w
@@ -155,34 +154,13 @@ def part(size: int, width: float) -> int:
 
 def cut(parameter: Parameter, axes: tuple[bool, ...], widths: list[float], selector: Selector) -> None:
     """Let the weight be sliced along the axes that are marked.   Raises StateError where it is sliced already."""
-    if any(isinstance(p, Sliced) for p in parameter.parametrizations):
-        raise StateError("a weight is sliced already, or is in two layers; allowed: a plain network. Hint: export.")
+    if parameter.varying():
+        raise StateError("a weight is in two layers; allowed: in one.")
     marks = itertools.zip_longest(parameter.shape, axes, fillvalue=False)
     sizes = [[part(n, w) if marked else n for w in widths] for n, marked in marks]
     if any(axes):
         sliced = Sliced(zip(*sizes, strict=True), selector)
         parameter.become(parameter.data, [*parameter.parametrizations, sliced])
-
-
-def ends(model: Layer) -> tuple[Layer, list[Layer]]:
-    """The layer that reads the inputs, and those that give outputs."""
-    def linear(part: Layer) -> list[Layer]:
-        return [node for _, node in part.walk() if isinstance(node, (Linear, Conv2d))]
-
-    exits = [leave for _, node in model.walk() if isinstance(node, MultiExit) for leave in node.exits]
-    if not linear(model):
-        raise ShapeError("the network has no Linear or Conv2d layer; allowed: at least one.")
-    return linear(model)[0], [linear(leave)[-1] for leave in exits or [model] if linear(leave)]
-
-
-def check_rule(layer: Layer) -> None:
-    """Raise ShapeError for a layer that cannot be made narrow."""
-    inside = [value for _, value in layer.leaves()]
-    plain = isinstance(layer, (Linear, Conv2d, BatchNorm)) or any(isinstance(value, Layer) for value in inside)
-    grouped = isinstance(layer, Conv2d) and layer.groups not in (1, "channels")
-    if grouped or isinstance(layer, Concat) or (not plain and any(isinstance(v, Parameter) for v in inside)):
-        raise ShapeError(f"{layer!r} has no rule for narrow widths; allowed: Linear, BatchNorm, Conv2d without groups "
-                         f"or depthwise, and what has no weights.")
 
 
 def narrowed(norm: BatchNorm, channels: int) -> BatchNorm:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import RangeError, ShapeError
+from ..errors import ShapeError
 from ..inputs import as_integer
 from .layers import Layer
 from .parameter import Node
@@ -67,6 +67,15 @@ class Residual(Layer):
         return self.body.backward(dy) + (dy if self.shortcut is None else self.shortcut.backward(dy))
 
 
+def join(parts: list[np.ndarray], layer: Layer) -> np.ndarray:
+    """The parts of a layer's output side by side along the channels (axis 1).   Raises ShapeError."""
+    if len({part.shape[:1] + part.shape[2:] for part in parts}) > 1:
+        shapes = ", ".join(str(part.shape) for part in parts)
+        raise ShapeError(f"the branches of a {type(layer).__name__} give {shapes}; allowed: equal shapes but for the "
+                         f"channels.")
+    return np.concatenate([part.T for part in parts], axis=-2).T  # transposed: the batch stays innermost
+
+
 class Concat(Layer):
     """y = [f₁(x), …, fₗ(x)]      side by side along the channels (axis 1)   saved: the number of channels of each
 
@@ -81,11 +90,9 @@ class Concat(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         parts = [branch.forward(x) for branch in self.branches]
-        if len({part.shape[:1] + part.shape[2:] for part in parts}) > 1:
-            shapes = ", ".join(str(part.shape) for part in parts)
-            raise ShapeError(f"the branches of a Concat give {shapes}; allowed: equal shapes but for the channels.")
+        y = join(parts, self)
         self.save([part.shape[1] for part in parts])
-        return np.concatenate([part.T for part in parts], axis=-2).T  # transposed: the batch stays innermost
+        return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         (channels,) = self.recall()
@@ -151,7 +158,7 @@ class Selector(Node):
 class Switch(Layer):
     """y = fᵢ(x),  i = selector.index      one of several layers, for what must differ from setting to setting
 
-    Raises RangeError where the selector points past the last layer.
+    Raises RangeError where the selector points past the last layer, DTypeError where it is no integer.
     """
 
     layers: list[Layer]
@@ -173,5 +180,4 @@ class Switch(Layer):
         return self.chosen().backward(dy)
 
     def validate(self) -> None:
-        if not 0 <= self.selector.index < len(self.layers):
-            raise RangeError(f"a Switch's selector is {self.selector.index}; allowed: 0 .. {len(self.layers) - 1}.")
+        as_integer(self.selector.index, "a Switch's selector", 0, len(self.layers) - 1)

@@ -17,13 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, StateError
 from ..inputs import as_array, check_finite
 from .node import Node
 
 
 class Parametrization(Node):
-    """A map from stored numbers to weights, with its own gradient. The defaults make the identity."""
+    """A map from stored numbers to weights, with its own gradient. The defaults make the identity.
+
+    varies: not empty where the weight's shape changes from one forward pass to the next; a hint what to do first, or
+    instead. Such a map stays, and last: a map behind it would fit one of the shapes, a weight that is baked be one of
+    several.
+    """
+
+    varies: str = ""
 
     def forward(self, data: np.ndarray) -> np.ndarray:
         """Stored numbers to weights."""
@@ -72,14 +79,30 @@ class Parameter(Node):
     fresh: bool = True  # nothing accumulated yet: the first gradient may overwrite
 
     def __init__(self, data: Any, parametrizations: Iterable[Parametrization] = ()) -> None:
+        self.parametrizations = []
         self.become(data, parametrizations)
 
     def become(self, data: Any, parametrizations: Iterable[Parametrization] = ()) -> None:
-        """Start anew from a copy of `data`, and maps. An optimizer built before is stale from here on, and says so."""
+        """Start anew from a copy of `data`, and maps. An optimizer built before is stale from here on, and says so.
+
+        Raises, nothing changed, ShapeError where maps do not fit; StateError where a map of varying shape would go, or
+        not be the last."""
         data, parametrizations = as_array(data, "data").copy(), list(parametrizations)
+        if not any(each is parametrization for each in self.varying() for parametrization in parametrizations):
+            self.check_fixed()
         chained_shape(data.shape, parametrizations)
         self.data, self.parametrizations = data, parametrizations
         self.grad, self.fresh = np.zeros_like(data), True
+
+    def varying(self) -> list[Parametrization]:
+        """The maps that make weights of several shapes."""
+        return [each for each in self.parametrizations if each.varies]
+
+    def check_fixed(self) -> None:
+        """Raise StateError where the weight's shape varies: before a change that would keep one of the shapes only."""
+        for each in self.varying():
+            raise StateError(f"a weight ends in {type(each).__name__}, and its shape varies; allowed: weights of one "
+                             f"shape. Hint: {each.varies}.")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -158,7 +181,11 @@ class Parameter(Node):
 
 
 def chained_shape(shape: tuple[int, ...], parametrizations: list[Parametrization]) -> tuple[int, ...]:
-    """The shape of the weight that a chain makes of data of the given shape.   Raises ShapeError."""
+    """The shape of the weight that a chain makes of data of the given shape.   Raises ShapeError, StateError."""
+    for parametrization in parametrizations[:-1]:
+        if parametrization.varies:
+            raise StateError(f"a map would stand behind {type(parametrization).__name__}, which makes weights of "
+                             f"several shapes; allowed: in front of it. Hint: {parametrization.varies}.")
     for parametrization in parametrizations:
         shape = parametrization.check(shape)
     return shape

@@ -50,10 +50,13 @@ def prune(parameters: Iterable[Parameter], sparsity: float | Sequence[float], *,
     scope "global": one ranking over all parameters. "layerwise": a ranking for each, whose sparsities may be a list.
     min_keep: so many weights stay in every parameter, beyond the count if need be. Counts are exact, ties included.
     A parameter's first mask makes optimizers stale; later ones tighten it in place (masks.py).
-    Raises RangeError for a sparsity outside [0, 1]; warns, naming the shape, where a parameter loses all weights.
+    Raises RangeError for a sparsity outside [0, 1], StateError for a weight whose shape varies; warns,
+    naming the shape, where a parameter loses all weights.
     """
     parameters = list(parameters)
     as_choice(scope, "scope", ["global", "layerwise"])
+    for p in parameters:
+        p.check_fixed()
     scores = [score(p) for p in parameters]
     if scope == "layerwise":
         shares = list(sparsity) if isinstance(sparsity, Sequence) else [sparsity] * len(scores)

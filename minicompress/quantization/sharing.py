@@ -88,7 +88,8 @@ def share(parameter: Parameter, k: int, init: str = "linear", *, iterations: int
     the chain [Codebook, Scatter]. Where no weight is left, there is nothing to share. Warns where k numbers are more
     than the distinct weights.
 
-    Raises StateError if there is a codebook already, or codes or signs, and what `kmeans` raises, nothing changed.
+    Raises StateError if there is a codebook already, or codes or signs, or the shape varies, and what `kmeans` raises,
+    nothing changed.
     Source: section 3.
     """
     share_together([parameter], k, init, iterations=iterations, rng=rng, grid=grid)
@@ -102,6 +103,8 @@ def share_together(parameters: Iterable[Parameter], k: int, init: str = "linear"
     """`share`, with one k-means over the weights of all the parameters. Each gets a copy of the one codebook; `tie`
     keeps the copies equal while they are trained. The paper has a codebook for each layer. No warning for a large k."""
     parameters = list(dict.fromkeys(parameters))
+    for parameter in parameters:
+        parameter.check_fixed()
     frozen = copy.deepcopy(parameters)
     for each in frozen:
         each.freeze()

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..dynamic.msdnet import Coarsest, Grow, Pyramid
+from ..dynamic.skipping import SkipNet, Skippable
 from ..dynamic.slicing import Sliced
 from ..errors import FormatError
 from ..pruning.masks import Masked, Scatter
@@ -49,6 +51,11 @@ KINDS: dict[int, type[nn.Node]] = {
     38: Threshold,
     39: nn.ChannelShuffle,
     42: Sliced,
+    43: Pyramid,
+    44: Grow,
+    45: Coarsest,
+    46: Skippable,
+    47: SkipNet,
 }
 NUMBERS = {kind: number for number, kind in KINDS.items()}
 FIELDS: dict[type[nn.Node], dict[str, Any]] = {  # in their order, with the types they are annotated with

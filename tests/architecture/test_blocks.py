@@ -17,8 +17,8 @@ from minicompress.architecture.blocks import (
     shuffle_unit,
     xception_module,
 )
+from minicompress.counting import layer_macs
 from minicompress.errors import ShapeError
-from minicompress.ledger import layer_macs
 from minicompress.storage import from_bytes, to_bytes
 
 RNG = np.random.default_rng(0)

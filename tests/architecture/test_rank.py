@@ -17,8 +17,8 @@ from minicompress.architecture.rank import (
     ranks_by_energy,
     spectrum,
 )
+from minicompress.counting import layer_macs
 from minicompress.errors import RangeError
-from minicompress.ledger import layer_macs
 
 
 def test_shares_that_are_met_exactly_need_no_more():

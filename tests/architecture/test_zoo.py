@@ -30,8 +30,8 @@ from minicompress.architecture.zoo import (
     total,
     xception,
 )
+from minicompress.counting import layer_macs
 from minicompress.errors import RangeError
-from minicompress.ledger import layer_macs
 
 
 def test_published_weights_to_the_last_one() -> None:

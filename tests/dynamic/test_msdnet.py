@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from minicompress.counting import layer_macs
 from minicompress.dynamic.exits import exit_errors, joint, up_to
 from minicompress.dynamic.msdnet import Coarsest, Grow, Pyramid, Scales, msdnet
 from minicompress.dynamic.routing import ALWAYS, NEVER, entropy, exit_macs, route
 from minicompress.dynamic.thresholds import curve, graded, uncertainties, within_budget
 from minicompress.errors import RangeError, ShapeError
-from minicompress.ledger import layer_macs
-from minicompress.nn import Adam, Conv2d, GlobalAvgPool, Linear, Sequential, Tanh, predict, train
+from minicompress.nn import Adam, Conv2d, GlobalAvgPool, Linear, ReLU, Sequential, Tanh, predict, train
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.uniform(-1, 1, (12, 1, 9, 8)), np.arange(12) % 3
@@ -143,3 +143,11 @@ def test_layers_that_do_not_fit_each_other():
         Grow([Tanh(), Tanh()], [])
     with pytest.raises(ShapeError, match="no layers"):
         Pyramid([])
+
+
+def test_scales_that_do_not_fit_are_refused():
+    grow = Grow([ReLU(), ReLU()], [ReLU()])
+    x = np.ones((2, 3, 4, 4))
+    for wrong, words in [((x,), "1 tuple"), (x[:, :2], "ndarray"), ((x, x[:, :, :2]), "Grow give")]:
+        with pytest.raises(ShapeError, match=words):
+            grow.forward(wrong)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minicompress.counting import layer_macs
 from minicompress.dynamic.skipping import (
     SkipNet,
     Skippable,
@@ -14,7 +15,6 @@ from minicompress.dynamic.skipping import (
     skippable,
 )
 from minicompress.errors import NonFiniteError, RangeError, ShapeError, StateError
-from minicompress.ledger import layer_macs
 from minicompress.nn import (
     Adam,
     Conv2d,
@@ -63,9 +63,10 @@ def test_the_sum_and_the_gates():
     block = net().blocks[0]
     x = RNG.uniform(0, 1, (20, 4, 3, 3))
     y, g = block.forward(x)
-    a, f = block.saved[0], block.saved[1]
-    np.testing.assert_array_equal(g, a)
-    np.testing.assert_allclose(y, x + g[:, None, None, None] * f)
+    for _, node in block.walk():
+        node.reset()
+    np.testing.assert_array_equal(g, block.gate.forward(x)[:, 0] > 0)
+    np.testing.assert_allclose(y, x + g[:, None, None, None] * block.body.forward(x))
     assert set(g) == {0.0, 1.0}
 
 
@@ -200,3 +201,15 @@ def test_float32_stays_float32():
 def test_a_network_without_blocks():
     with pytest.raises(ShapeError, match="no blocks"):
         SkipNet(Sequential([]), [], Sequential([]))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("body", "gate", "words"), [
+    (Linear(5, 4, rng=0), Linear(5, 1, rng=0), r"body .* \(8, 4\)"), (Linear(5, 5, rng=0), Linear(5, 2, rng=0), "gate"),
+    (Linear(5, 1, rng=0), Linear(5, 1, rng=0), "body")])
+def test_a_body_or_gate_of_another_shape(body, gate, words, training):
+    block = Skippable(body, gate)
+    gate.bias.data[...] = 9  # open
+    block.train(training)
+    with pytest.raises(ShapeError, match=words):
+        block.forward(RNG.uniform(0, 1, (8, 5)))

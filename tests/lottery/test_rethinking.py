@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minicompress.counting import layer_macs
 from minicompress.errors import RangeError, StateError
-from minicompress.ledger import layer_macs
 from minicompress.lottery.rethinking import (
     ARMS,
     ORIGINAL,

@@ -149,7 +149,7 @@ def test_a_selector_past_the_ends_is_refused(index: int) -> None:
     selector = nn.Selector()
     layer = nn.Switch([Weighed(2)], selector)
     selector.index = index
-    with pytest.raises(RangeError, match=rf"selector is {index}; allowed: 0 \.\. 0"):
+    with pytest.raises(RangeError, match=rf"selector is {index}; allowed: ≥ 0 and ≤ 0"):
         layer.forward(x)
     with pytest.raises(RangeError):
         nn.Selector(-1)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicompress import data, nn
+from minicompress.counting import layer_macs
 from minicompress.errors import NonFiniteError, RangeError, ShapeError
-from minicompress.ledger import layer_macs
 from minicompress.pruning.importance import comparable, incoming_norm, observe, taylor
 from minicompress.pruning.structured import choose, prune_units, prune_units_iteratively, recalibrate
 from minicompress.storage import to_bytes

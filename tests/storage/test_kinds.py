@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from minicompress import nn
+from minicompress.dynamic.msdnet import Grow, Pyramid
+from minicompress.dynamic.skipping import SkipNet
 from minicompress.errors import FormatError, MiniCompressError
 from minicompress.storage.kinds import KINDS, build, fits
 
@@ -38,6 +40,11 @@ TABLE = """
 38 Threshold: limit
 39 ChannelShuffle: groups
 42 Sliced: shapes selector
+43 Pyramid: down
+44 Grow: same down
+45 Coarsest: exit
+46 Skippable: body gate
+47 SkipNet: stem blocks head
 """
 
 
@@ -96,6 +103,10 @@ ONE, W = nn.Parameter(np.ones(2)), nn.Parameter(np.ones((2, 1, 3, 3)))
     (nn.Switch, [[RELU], nn.Selector(1)]),
     (nn.Concat, [[]]),
     (nn.MultiExit, [[], []]),
+    (Pyramid, [[]]),
+    (Grow, [[RELU], [RELU]]),
+    (SkipNet, [RELU, [], RELU]),
+    (SkipNet, [RELU, [RELU], RELU]),
     (nn.MultiExit, [[RELU], []]),
     (nn.Linear, [ONE, None]),
     (nn.Gate, [W]),

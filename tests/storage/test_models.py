@@ -1,19 +1,20 @@
 """Whole models: what comes back computes, trains and is stored as what went in, bit for bit."""
 
-import copy
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from minicompress import nn
+from minicompress.dynamic.msdnet import msdnet
+from minicompress.dynamic.skipping import SkipNet, skippable
 from minicompress.dynamic.slicing import SHARED, selector_of, slim
 from minicompress.pruning.masks import Masked, Scatter
 from minicompress.quantization.binary import Signed
 from minicompress.quantization.sharing import Codebook
 from minicompress.quantization.thresholds import Threshold
 from minicompress.quantization.uniform import Scaled
-from minicompress.storage import from_bytes, round_to, to_bytes
+from minicompress.storage import from_bytes, to_bytes
 from minicompress.storage.kinds import KINDS
 
 RNG = np.random.default_rng(0)
@@ -59,6 +60,15 @@ def tied(dtype: type) -> nn.Layer:
     return nn.Sequential([first, drops[0], second, drops[1], nn.Residual(nn.Switch([first, second], nn.Selector()))])
 
 
+def scales(dtype: type) -> nn.Layer:
+    return msdnet(4, 4, scales=2, exits=2, width=2, growth=2, rng=0, dtype=dtype)
+
+
+def gated(dtype: type) -> nn.Layer:
+    head = nn.Sequential([nn.GlobalAvgPool(), nn.Linear(4, 4, rng=1, dtype=dtype)])
+    return SkipNet(nn.Sequential([]), [skippable(4, rng=n, dtype=dtype) for n in (0, 1)], head)
+
+
 def slimmable(dtype: type) -> nn.Layer:
     """At its narrow width, with one batch norm for both."""
     plain = nn.Sequential([nn.Linear(6, 8, rng=0, dtype=dtype), nn.BatchNorm(8, dtype=dtype), nn.ReLU(),
@@ -102,7 +112,7 @@ def chained(name: str) -> Callable[[type], nn.Layer]:
 
 ZOO: dict[str, tuple[Callable[[type], nn.Layer], tuple[int, ...]]] = {
     "mlp": (mlp, FEATURES), "cnn": (cnn, IMAGES), "blocks": (blocks, IMAGES), "exits": (exits, FEATURES),
-    "tied": (tied, FEATURES), "slimmable": (slimmable, FEATURES),
+    "tied": (tied, FEATURES), "slimmable": (slimmable, FEATURES), "scales": (scales, IMAGES), "gated": (gated, IMAGES),
     **{name: (chained(name), FEATURES) for name in CHAINS}}
 
 
@@ -197,23 +207,3 @@ def test_a_loaded_model_shares_no_memory_with_the_bytes(case: tuple[nn.Layer, np
             assert value.flags.writeable
             value[...] = value.dtype.type(0)
     assert states(from_bytes(data)) == states(model)
-
-
-@pytest.mark.parametrize(("precision", "item_bytes"), [("single", 4), ("half", 2)])
-def test_rounding_in_the_model_is_what_makes_the_file_small(precision: str, item_bytes: int) -> None:
-    model = nn.Sequential([nn.Linear(50, 40, rng=0), nn.BatchNorm(40), nn.Linear(40, 10, rng=1)])
-    model.layers[1].mean[...] = np.linspace(-1, 1, 40)
-    optimizer, whole = nn.SGD(model.parameters(), 0.1), len(to_bytes(model))
-    x = np.random.default_rng(0).random((9, 50))
-    round_to(model, precision)
-    logits, data = nn.predict(model, x), to_bytes(model)
-    assert whole - len(data) >= (8 - item_bytes) * (50 * 40 + 40 * 10)
-    assert bits(nn.predict(from_bytes(data), x)) == bits(logits)
-    model.train()
-    model.backward(model.forward(x))
-    optimizer.step()  # the data were rounded in place: the optimizer still owns them
-    again = copy.deepcopy(model)
-    round_to(model, precision)
-    round_to(model, precision)
-    assert all(np.array_equal(a.data, b.data.astype(f"f{item_bytes}")) for a, b in
-               zip(model.parameters(), again.parameters(), strict=True))

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import data
+from ...counting import layer_macs
 from ...data import Dataset
 from ...dynamic.exits import exit_errors, joint
 from ...dynamic.routing import entropy, exit_macs, route
 from ...dynamic.thresholds import common, curve, uncertainties, within_budget
-from ...ledger import layer_macs
 from ...nn import (
     Conv2d,
     Flatten,

@@ -14,8 +14,8 @@ from ... import data
 from ...architecture.low_rank import factorize, factors
 from ...architecture.moments import Moments, input_moments
 from ...architecture.rank import energy, spectrum
+from ...counting import layer_macs
 from ...data import Dataset
-from ...ledger import layer_macs
 from ...nn import SGD, Layer, Linear, Sequential, cosine, error, train
 from ...table import percent
 from ...tour import lenet_300_100

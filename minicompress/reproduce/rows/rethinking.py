@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import data
+from ...counting import layer_macs
 from ...data import Dataset
-from ...ledger import layer_macs
 from ...lottery.rethinking import (
     ORIGINAL,
     QUARTER,

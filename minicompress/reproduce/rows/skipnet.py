@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import data
+from ...counting import layer_macs
 from ...data import Dataset, Samples
 from ...dynamic.skipping import SkipNet, all_on, gated_error, majority, priced, skip, skippable
-from ...ledger import layer_macs
 from ...nn import (
     BatchNorm,
     Conv2d,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import data
+from ...counting import layer_macs
 from ...data import Dataset, Samples
-from ...ledger import layer_macs
 from ...nn import SGD, Layer, Linear, ReLU, Sequential, cosine, error, predict, train
 from ...pruning.group_lasso import group_lasso, group_norms
 from ...pruning.surgery import remove_inputs, remove_units

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from minicompress.counting import layer_macs
 from minicompress.dynamic.routing import exit_macs
-from minicompress.ledger import layer_macs
 from minicompress.nn import predict
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows.branchynet import BRANCHYNET, MNIST, Recipe, b_lenet, compare, lenet, protocol

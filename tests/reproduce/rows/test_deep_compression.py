@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from minicompress.ledger import layer_macs
+from minicompress.counting import layer_macs
 from minicompress.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows.deep_compression import (

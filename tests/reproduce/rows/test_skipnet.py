@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from minicompress.counting import layer_macs
 from minicompress.dynamic.skipping import all_on, skip
-from minicompress.ledger import layer_macs
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows.skipnet import MNIST, SKIPNET, Recipe, compare, protocol, skipnet
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicompress.ledger import layer_macs
+from minicompress.counting import layer_macs
 from minicompress.reproduce.report import claim_lines
 from minicompress.reproduce.rows.slimmable import MNIST, SLIMMABLE, WIDTHS, Recipe, compare, perceptron, protocol
 
