@@ -137,17 +137,17 @@ def test_shufflenet_counts_as_it_runs() -> None:
 
 
 def test_xception_counts_as_it_runs() -> None:
-    """With widths cut to a few channels, because the real ones would take a minute: the plan is made the same way."""
-    plan = Plan(4, 16)
-    plan.fork().conv(6, 1, 2)
-    for n_out in (4, 6):
-        plan.depthwise(norm=False)
-        plan.conv(n_out, 1)
-    plan.shrink(2)
-    module = xception_module(4, 6, rng=0, stride=2, inner=4)
-    products = layer_macs(module, np.zeros((1, 4, 16, 16)))
-    ours = sum(p.data.size for p in module.parameters()), sum(products.values())
-    assert (ours, plan.channels, plan.side) == (total(plan.lines), 6, 8)
+    """At the least side whose images halve without a rest, 37: 16, 8, 4, 2 and 1 behind the stem."""
+    f32 = {"rng": 0, "dtype": np.float32}
+    layers = [nn.Conv2d(3, 32, 3, stride=2, bias=False, **f32), nn.BatchNorm(32), nn.ReLU(),
+              nn.Conv2d(32, 64, 3, bias=False, **f32), nn.BatchNorm(64), nn.ReLU()]
+    layers += [xception_module(a, b, stride=2, **f32) for a, b in itertools.pairwise([64, 128, 256, 728])]
+    layers += [xception_module(728, 728, **f32) for _ in range(8)]
+    layers.append(xception_module(728, 1024, stride=2, inner=728, **f32))
+    for n_in, n_out in itertools.pairwise([1024, 1536, 2048]):
+        layers.append(nn.Conv2d(n_in, n_in, 3, padding=1, groups="channels", bias=False, **f32))
+        layers += convolution(n_in, n_out, 1, **f32)
+    assert counted(nn.Sequential([*layers, *head(2048, 10)]), 37) == total(xception(37, 10))
 
 
 def test_a_plan_without_an_image_is_refused() -> None:
