@@ -117,6 +117,7 @@ def test_where_the_nonlinearities_stand() -> None:
     assert relus(inverted_residual(4, 4, rng=0)) == ["1", "relu", "3", "relu", "1"]  # the narrow end is linear
     assert relus(shuffle_unit(8, 8, rng=0)) == ["1", "relu", "3", "1", "relu"]
     assert relus(xception_module(4, 4, rng=0)) == ["relu", "3", "1"] * 3  # before, and none in between
+    assert relus(xception_module(4, 8, rng=0, stride=2)) == [*["relu", "3", "1"] * 2, "1"]  # none on the shortcut
 
 
 def test_shortcuts_stand_only_where_shapes_agree() -> None:
