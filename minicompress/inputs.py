@@ -134,6 +134,13 @@ def _check_interval(value: float, name: str, low: float | None, high: float | No
         raise RangeError(f"{name} is {value}; allowed: {allowed}.")
 
 
+def as_function(value: Any, name: str) -> Any:
+    """`value` if it can be called.   Raises DTypeError."""
+    if not callable(value):
+        raise DTypeError(f"{name} is {value!r}; allowed: a function. Hint: the function itself, not its name.")
+    return value
+
+
 def as_choice(value: Any, name: str, allowed: Iterable[str]) -> str:
     """`value` if it is one of the allowed names.   Raises RangeError with the list and the nearest match."""
     allowed = list(allowed)

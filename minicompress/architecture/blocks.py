@@ -30,6 +30,7 @@ def kernel_weights(C: int, O: int, k: int) -> tuple[int, int]:
 
     Multiply-accumulates are as many for each position of the output (Howard et al. 2017, section 3.1).
     """
+    C, O, k = (as_integer(size, name, 1) for size, name in ((C, "C"), (O, "O"), (k, "k")))
     return k * k * C * O, k * k * C + C * O
 
 
@@ -84,7 +85,7 @@ def inverted_residual(n_in: int, n_out: int, *, rng: Seed, stride: int = 1, expa
     (Sandler et al. 2018, MobileNetV2, table 1; ReLU here, not ReLU6). The wide part lies inside, where kernels are
     cheap. expansion 1 leaves the first convolution out.
     """
-    inner = expansion * n_in
+    inner = as_integer(expansion, "expansion", 1) * n_in
     body = Sequential([*(convolution(n_in, inner, 1, rng=rng, dtype=dtype) if expansion > 1 else []),
                        *convolution(inner, inner, 3, rng=rng, stride=stride, groups="channels", dtype=dtype),
                        *convolution(inner, n_out, 1, rng=rng, relu=False, dtype=dtype)])
@@ -99,7 +100,7 @@ def fire(n_in: int, n_out: int, *, rng: Seed, stride: int = 1, dtype: Any = np.f
     """
     if as_integer(n_out, "n_out", 8) % 8:
         raise RangeError(f"n_out is {n_out}; allowed in a Fire module: multiples of 8.")
-    inner, half = n_out // 8, n_out // 2
+    inner, half, stride = n_out // 8, n_out // 2, as_integer(stride, "stride", 1)
     expand = [Sequential([Conv2d(inner, half, k, rng=rng, padding=k // 2, dtype=dtype), ReLU()]) for k in (1, 3)]
     return Sequential([Conv2d(n_in, inner, 1, rng=rng, dtype=dtype), ReLU(), Concat(expand),
                        *([MaxPool2d(stride)] if stride > 1 else [])])

@@ -106,13 +106,20 @@ def matrix(layer: Layer, conv: str = "channels") -> np.ndarray:
     if not is_plain(layer):
         raise RangeError(f"{layer!r} has groups; allowed: one group.")
     layer.weight.check_fixed()
-    W = layer.weight.forward()
+    W, conv = layer.weight.forward(), as_choice(conv, "conv", ["channels", "spatial"])
     if isinstance(layer, Linear):
         return W
     O, C, ki, kj = W.shape
-    if as_choice(conv, "conv", ["channels", "spatial"]) == "channels":
+    if conv == "channels":
         return W.reshape(O, -1)
     return W.transpose(0, 3, 1, 2).reshape(O * kj, C * ki)
+
+
+def covariance_of(moments: Moments | None) -> np.ndarray | None:
+    """K of a layer's inputs.   Raises DTypeError."""
+    if moments is not None and not isinstance(moments, Moments):
+        raise DTypeError(f"moments are a {type(moments).__name__}; allowed: Moments. Hint: input_moments(…)[path].")
+    return None if moments is None else moments.covariance
 
 
 @functools.singledispatch
@@ -129,7 +136,7 @@ def low_rank(layer: Layer, rank: int, moments: Moments | None = None, *, conv: s
 @low_rank.register
 def _(layer: Linear, rank: int, moments: Moments | None = None, *, conv: str = "channels",
       grid: float = GRID) -> Sequential:
-    U, V = factors(matrix(layer), rank, moments and moments.covariance, grid=grid)
+    U, V = factors(matrix(layer, conv), rank, covariance_of(moments), grid=grid)
     first, second = (Linear(W.shape[1], len(W), rng=0, bias=False) for W in (V, U))
     first.weight.become(V)
     second.weight.become(U)
@@ -143,7 +150,7 @@ def _(layer: Conv2d, rank: int, moments: Moments | None = None, *, conv: str = "
     if conv == "spatial" and moments is not None:
         raise RangeError("moments were given for conv 'spatial', whose columns are not patches; allowed: none. "
                          "Hint: conv='channels'.")
-    U, V = factors(W, rank, moments and moments.covariance, grid=grid)
+    U, V = factors(W, rank, covariance_of(moments), grid=grid)
     O, C, ki, kj = layer.weight.shape
     (s, t), (p, q) = layer.stride, layer.padding
     if conv == "channels":
@@ -180,7 +187,11 @@ def factorize(model: Layer, ranks: Mapping[str, int], moments: Mapping[str, Mome
     moments: those of `input_moments`, of which the layers named in `ranks` are needed. An optimizer built before says
     that it is stale.   Raises, with nothing changed, RangeError, DTypeError, ShapeError.
     """
+    if not isinstance(ranks, Mapping) or not isinstance(moments, Mapping | None):
+        raise DTypeError("ranks or moments are no dictionary; allowed: path → rank, path → Moments.")
     nodes = {path: node for path, node in model.walk() if path and isinstance(node, Layer)}
+    if not nodes:
+        raise DTypeError(f"{model!r} has no layers inside; allowed: a model. Hint: low_rank(layer, rank).")
     new: dict[int, Layer] = {}
     for path, rank in ranks.items():
         layer = nodes[as_choice(path, "path", nodes)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..counting import layer_macs
 from ..errors import RangeError
-from ..inputs import as_choice, as_generator, as_integer, as_number
+from ..inputs import as_choice, as_function, as_generator, as_integer, as_number
 from ..nn import GRID, Adam, BatchNorm, GlobalAvgPool, Layer, Linear, Sequential, cosine, error, train
 from ..nn.evaluation import Samples
 from ..nn.layers import Seed
@@ -33,7 +33,7 @@ def network(block: Block, width: int, *, rng: Seed, side: int = 8, classes: int 
     For images (N, 1, side, side); those of more than 8 pixels are halved by the stem too. grid: of batch norm's
     statistics. Fire modules and ShuffleNet units need a width that 4 divides.
     """
-    width, rng = as_integer(width, "width", 1), as_generator(rng)
+    block, width, rng = as_function(block, "block"), as_integer(width, "width", 1), as_generator(rng)
     model = Sequential([*convolution(1, width, 3, rng=rng, stride=1 if side <= 8 else 2, dtype=dtype),
                         block(width, 2 * width, rng=rng, stride=2, dtype=dtype),
                         block(2 * width, 2 * width, rng=rng, dtype=dtype),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..errors import RangeError
+from ..errors import RangeError, ShapeError
 from ..inputs import as_choice, as_integer, as_number
 from ..ledger import conv_cost, linear_cost
 
@@ -129,7 +129,7 @@ def squeezenet(side: int = 227, classes: int = 1000) -> list[Line]:
 
 def shufflenet(groups: int = 3, side: int = 224, classes: int = 1000) -> list[Line]:
     """Stages of 4, 8 and 4 units of 1, 2 and 4 times SHUFFLENET[groups] channels, inside a quarter of them"""
-    as_choice(str(groups), "groups", map(str, SHUFFLENET))
+    as_choice(str(as_integer(groups, "groups")), "groups", map(str, SHUFFLENET))
     plan = Plan(3, side)
     plan.conv(24, 3, 2)
     plan.shrink(2)  # max pooling
@@ -177,6 +177,8 @@ def total(lines: Iterable[Line]) -> tuple[int, int]:
 def shares(lines: Iterable[Line]) -> dict[str, tuple[float, float]]:
     """Kind of layer → its shares of kernels and biases, and of the multiply-accumulates; batch norm left out"""
     lines = list(lines)
+    if not lines:
+        raise ShapeError("no lines came; allowed: at least one layer.")
     weights, macs = sum(line.weights for line in lines), sum(line.macs for line in lines)
     return {kind: (sum(line.weights for line in lines if line.kind == kind) / weights,
                    sum(line.macs for line in lines if line.kind == kind) / macs)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, RangeError, ShapeError
-from ..inputs import as_array, as_integer, as_labels
+from ..inputs import as_array, as_function, as_integer, as_labels
 from ..nn import Layer, Loss, MultiExit, Sequential, cross_entropy, predict
 
 
@@ -27,7 +27,7 @@ def joint(weights: Sequence[float] | np.ndarray | None = None, loss: Loss = cros
 
     Raises RangeError for weights that are negative or all zero; the loss ShapeError for another number of exits.
     """
-    given = None if weights is None else as_array(weights, "weights", (None,))
+    loss, given = as_function(loss, "loss"), None if weights is None else as_array(weights, "weights", (None,))
     if given is not None and (given.min() < 0 or given.max() == 0):
         raise RangeError(f"the weights of the exits are {given.tolist()}; allowed: ≥ 0, one at least > 0.")
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..counting import counted, layer_macs, within
 from ..errors import DTypeError, RangeError, ShapeError
-from ..inputs import as_array, as_integer, check_finite
+from ..inputs import as_array, as_function, as_integer, check_finite
 from ..nn import MultiExit
 from ..nn.losses import check_scores
 from .exits import with_exits
@@ -48,13 +48,23 @@ def doubt(z: np.ndarray) -> np.ndarray:
     return rest / (1 + rest)
 
 
+def uncertainty(measure: Uncertainty, z: np.ndarray) -> np.ndarray:
+    """u = measure(z)      z (N, C)   u (N,)   Raises DTypeError, ShapeError."""
+    u = np.asarray(as_function(measure, "measure")(z))
+    if u.shape != z.shape[:1]:
+        raise ShapeError(f"measure gave {u.shape} for outputs of shape {z.shape}; allowed: one number a sample.")
+    return u
+
+
 def below_the_largest(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """g = z - max z (N, C),  e = exp(g) but 0 at the largest,  Σ_c e (N,)
 
     The largest, whose exp(0) = 1 would swallow the others, is left out: so two very certain samples still differ.
     """
     z = as_array(z, "z")
-    N, _ = check_scores(z)
+    N, C = check_scores(z)
+    if not C:
+        raise ShapeError(f"z has shape {z.shape}; allowed: at least 1 class.")
     with np.errstate(over="ignore"):
         g = np.maximum(z - z.max(1, keepdims=True), -1000)  # exp(-1000) is 0, and 0 · 1000 too, but not 0 · infinity
     e = np.exp(g)
@@ -103,7 +113,7 @@ def route_batch(steps: list[tuple[Step, Step]], x: Any, limits: np.ndarray, meas
         total += sum(in_stage.values()) + sum(in_exit.values())
         if k == 0:
             outputs = np.empty(z.shape, z.dtype)
-        go = measure(z) <= limits[k] if k < len(limits) else np.ones(len(rows), bool)
+        go = uncertainty(measure, z) <= limits[k] if k < len(limits) else np.ones(len(rows), bool)
         outputs[rows[go]], exits[rows[go]] = z[go], k
         if go.all():
             break

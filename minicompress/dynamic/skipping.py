@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..counting import counted, within
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
 from ..nn import (
     GRID,
@@ -121,6 +121,8 @@ class SkipNet(Layer):
     def validate(self) -> None:
         if not self.blocks:
             raise ShapeError("a SkipNet has no blocks; allowed: at least one.")
+        if odd := [block for block in self.blocks if not isinstance(block, Skippable)]:
+            raise DTypeError(f"a block of a SkipNet is {odd[0]!r}; allowed: Skippable. Hint: Skippable(body, gate).")
 
 
 def skippable(channels: int, *, rng: Seed, dtype: Any = np.float64, grid: float = GRID) -> Skippable:
@@ -133,8 +135,16 @@ def skippable(channels: int, *, rng: Seed, dtype: Any = np.float64, grid: float 
     return Skippable(body, Sequential([GlobalAvgPool(), decide]))
 
 
+def with_gates(model: Layer) -> SkipNet:
+    """The model, if it has gates.   Raises DTypeError."""
+    if not isinstance(model, SkipNet):
+        raise DTypeError(f"the model is a {type(model).__name__}; allowed: a SkipNet.")
+    return model
+
+
 def all_on(model: SkipNet) -> Sequential:
     """The same layers without gates, every block in use: a plain residual network."""
+    with_gates(model)
     return Sequential([model.stem, *(Residual(block.body) for block in model.blocks), model.head])
 
 
@@ -153,7 +163,7 @@ def priced(price: float, loss: Loss = cross_entropy) -> Loss:
 
 def gated_error(model: SkipNet, x: np.ndarray, labels: np.ndarray) -> float:
     """The fraction of wrong answers with the gates in charge.   Raises NonFiniteError, LabelError."""
-    z, _ = predict(model, x)
+    z, _ = predict(with_gates(model), x)
     return float(np.mean(z.argmax(1) != as_labels(labels, *z.shape)))
 
 
@@ -174,7 +184,8 @@ def skip(model: SkipNet, x: np.ndarray, gates: np.ndarray | None = None, *, batc
     Raises ShapeError, NonFiniteError for outputs that are NaN or infinite, and what as_array and the layers raise.
     """
     x, batch = as_array(x, "x", (None, ...)), as_integer(batch, "batch", 1)
-    given = None if gates is None else as_array(gates, "gates", (len(x), len(model.blocks)))
+    blocks = len(with_gates(model).blocks)
+    given = None if gates is None else as_array(gates, "gates", (len(x), blocks))
     before = model.training
     model.train(False)
     try:

@@ -110,7 +110,7 @@ def export(model: Layer, index: int) -> Layer:
     """
     model = copy.deepcopy(model)
     selector = selector_of(model)
-    selector.index = as_integer(index, "index", 0, count_of(model) - 1)
+    selector.index = as_integer(index, "index, the number of a width from 0,", 0, count_of(model) - 1)
     switches = [node for _, node in model.walk() if isinstance(node, Switch) and node.selector is selector]
     model = exchange(model, {id(switch): switch.chosen() for switch in switches})
     cut_out = [parameter for parameter in model.parameters() if parameter.varying()]

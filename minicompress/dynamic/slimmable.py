@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..inputs import as_generator, as_integer
+from ..errors import RangeError, ShapeError
+from ..inputs import as_function, as_generator, as_integer
 from ..nn import Layer, Loss, cross_entropy
 from ..nn.layers import Seed
 from .slicing import count_of, selector_of
@@ -102,19 +102,25 @@ class Slimmable(Layer):
     def validate(self) -> None:
         selector_of(self.body)
         if self.sandwich is not None:
-            as_integer(self.sandwich, "sandwich", 0, max(count_of(self.body) - 2, 0))
+            if count_of(self.body) < 2:
+                raise RangeError("a sandwich of one width; allowed: two widths or more. Hint: sandwich=None.")
+            as_integer(self.sandwich, "sandwich", 0, count_of(self.body) - 2)
 
 
 def in_place(teach: Loss, loss: Loss = cross_entropy) -> Loss:
     """E = loss(z_L, target) + Σ_{i<L} teach(zᵢ, z_L)      outputs (z₁, …, z_L); z_L is no variable of `teach`
 
-    teach: a loss whose target are logits, such as distillation.losses.soft(1.0).
+    teach: a loss whose target are logits, such as distillation.losses.soft(1.0). Of several exits at several widths
+    only the last one of the widest network reads the target; all others are its students.   Raises DTypeError.
     """
+    as_function(teach, "teach"), as_function(loss, "loss")
+
     def total(outputs: tuple[np.ndarray, ...], target: Any) -> tuple[float, tuple[np.ndarray, ...]]:
         *students, teacher = outputs
         pairs = [*(teach(z, teacher) for z in students), loss(teacher, target)]
         values, gradients = zip(*pairs, strict=True)
         return float(sum(values)), gradients
 
-    total.__name__ = f"in place, {teach.__name__}, {loss.__name__}"  # by which checkpoints know it
+    names = [getattr(each, "__name__", type(each).__name__) for each in (teach, loss)]
+    total.__name__ = f"in place, {', '.join(names)}"  # by which checkpoints know it
     return total

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..errors import RangeError, ShapeError
 from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
-from .routing import ALWAYS, NEVER, Uncertainty, as_thresholds, entropy
+from .routing import ALWAYS, NEVER, Uncertainty, as_thresholds, entropy, uncertainty
 
 Outputs = Sequence[np.ndarray]
 
@@ -39,7 +39,7 @@ class Point(NamedTuple):
 
 def uncertainties(outputs: Outputs, measure: Uncertainty = entropy) -> np.ndarray:
     """u (L, N) = measure(z_k)      outputs (z₁, …, z_L), as `predict` gives them"""
-    return as_array([measure(z) for z in outputs], "u", (None, None))
+    return as_array([uncertainty(measure, z) for z in outputs], "u", (None, None))
 
 
 def leaves_at(u: np.ndarray, thresholds: float | Sequence[float] | np.ndarray) -> np.ndarray:
@@ -108,9 +108,14 @@ def curve(outputs: Outputs, labels: np.ndarray, macs: np.ndarray, candidates: It
         shares = np.bincount(left, minlength=len(u)) / len(samples)
         points.append(Point(as_thresholds(thresholds, len(u)), float(shares @ costs),
                             float(wrong[left, samples].mean()), shares))
+    return some(points)
+
+
+def some(points: Sequence[Point]) -> list[Point]:
+    """The points as a list.   Raises ShapeError where there are none."""
     if not points:
         raise ShapeError("a curve has no candidates; allowed: at least one. Hint: common(u) or graded(u).")
-    return points
+    return list(points)
 
 
 def within_budget(points: Sequence[Point], budget: float) -> Point:
@@ -118,7 +123,7 @@ def within_budget(points: Sequence[Point], budget: float) -> Point:
 
     Raises RangeError where all need more.
     """
-    inside = [point for point in points if point.macs <= budget]
+    inside = [point for point in some(points) if point.macs <= budget]
     if not inside:
         least = min(point.macs for point in points)
         raise RangeError(f"the budget is {budget:,.0f} multiply-accumulates; allowed: ≥ {least:,.0f}, the first exit.")
@@ -130,7 +135,7 @@ def cheapest(points: Sequence[Point], error: float) -> Point:
 
     Raises RangeError where all err more.
     """
-    good = [point for point in points if point.error <= error]
+    good = [point for point in some(points) if point.error <= error]
     if not good:
         least = min(point.error for point in points)
         raise RangeError(f"the error is to be ≤ {error:g}; allowed: ≥ {least:g}, the least of this curve.")
