@@ -76,6 +76,8 @@ def recalibrate(model: Layer, x: np.ndarray, *, batch: int = 1000) -> None:
 
     A batch norm behind the cut saw other inputs when its running statistics were made. Batches count by their size;
     numbers go through each layer's grid. Layers read the statistics of the batch, as in training; dropout is off.
+    Only norms that run are touched: of a Switch the one in force. Statistics that several widths share are those of the
+    width that runs; so a Slimmable's body is recalibrated at one width after the other, not the Slimmable itself.
     """
     x, batch = as_array(x, "x", (None, ...)), as_integer(batch, "batch", 2)
     norms = [node for _, node in model.walk() if isinstance(node, BatchNorm)]
