@@ -9,7 +9,7 @@ from minicompress.dynamic.slicing import Sliced, count_of, export, selector_of, 
 from minicompress.errors import StateError
 from minicompress.ledger import finished
 from minicompress.nn import Adam, BatchNorm, Layer, Linear, ReLU, Sequential, predict, train
-from minicompress.pruning.magnitude import prune
+from minicompress.pruning.magnitude import prune, prune_gradually
 from minicompress.pruning.masks import apply_mask
 from minicompress.quantization.binary import Binary, binarize
 from minicompress.quantization.sharing import share, share_together
@@ -50,6 +50,7 @@ def test_a_slice_behind_another_map_narrows_what_it_makes(order):
 @pytest.mark.parametrize("act", [
     *(lambda body, act=act: ACTS[act](body.layers[2].weight) for act in ("prune", "share", "4 bits")),
     lambda body: prune(body.weights(), 0.5),
+    lambda body: list(prune_gradually([body.layers[2].bias, *body.weights()], [0.5], lambda: iter([]))),
     lambda body: share_together(body.weights(), 4),
     lambda body: body.layers[2].weight.bake(),
     lambda body: apply_mask(body.layers[2].weight, body.layers[2].weight.forward() > 0),

@@ -105,8 +105,11 @@ def prune_gradually(parameters: Iterable[Parameter], densities: Iterable[float],
     start: begins the training, `lambda: train(model, Adam(model.parameters()), …)`. It is called when masks of ones are
     in place, so that pruning only tightens them and the optimizer goes on with its momentum. Epochs beyond the
     densities train on with the last mask. A training with `saver` resumes to the same bits.
+    Raises StateError, before any mask is put on, for a weight whose shape varies.
     """
     parameters = list(parameters)
+    for p in parameters:
+        p.check_fixed()
     for p in parameters:
         p.become(p.data, [*p.parametrizations, Masked(np.ones(p.shape, bool))])
     records = start()
