@@ -21,7 +21,19 @@ import numpy as np
 
 from ..errors import RangeError, ShapeError
 from ..inputs import as_array, as_integer
-from ..nn import AvgPool2d, BatchNorm, ChannelShuffle, Concat, Conv2d, Layer, MaxPool2d, ReLU, Residual, Sequential
+from ..nn import (
+    GRID,
+    AvgPool2d,
+    BatchNorm,
+    ChannelShuffle,
+    Concat,
+    Conv2d,
+    Layer,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+)
 from ..nn.layers import Seed
 
 
@@ -60,11 +72,14 @@ def separate(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def convolution(n_in: int, n_out: int, kernel: int, *, rng: Seed, stride: int = 1, groups: int | str = 1,
-                relu: bool = True, dtype: Any = np.float64) -> list[Layer]:
-    """[convolution without bias, batch norm, ReLU] on zero-padded images: sides become sides / stride, rounded up."""
+                relu: bool = True, grid: float = GRID, dtype: Any = np.float64) -> list[Layer]:
+    """[convolution without bias, batch norm, ReLU] on zero-padded images: sides become sides / stride, rounded up.
+
+    grid: of the batch norm's statistics.
+    """
     conv = Conv2d(n_in, n_out, kernel, rng=rng, stride=stride, padding=kernel // 2, groups=groups, bias=False,
                   dtype=dtype)
-    return [conv, BatchNorm(n_out, dtype=dtype), *([ReLU()] if relu else [])]
+    return [conv, BatchNorm(n_out, grid=grid, dtype=dtype), *([ReLU()] if relu else [])]
 
 
 def full(n_in: int, n_out: int, *, rng: Seed, stride: int = 1, dtype: Any = np.float64) -> Sequential:

@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from ..architecture.blocks import convolution
 from ..errors import ShapeError
 from ..inputs import as_generator, as_integer
-from ..nn import GRID, BatchNorm, Conv2d, GlobalAvgPool, Layer, Linear, MultiExit, ReLU, Sequential
+from ..nn import GRID, GlobalAvgPool, Layer, Linear, MultiExit, Sequential
 from ..nn.containers import join
 from ..nn.layers import Seed
 
@@ -133,12 +134,6 @@ class Coarsest(Layer):
         return Scales([0.0] * (scales - 1) + [self.exit.backward(dy)])
 
 
-def convolution(n_in: int, n_out: int, stride: int, *, rng: Seed, dtype: Any, grid: float) -> Sequential:
-    """ReLU(norm(conv 3x3))"""
-    return Sequential([Conv2d(n_in, n_out, 3, stride=stride, padding=1, rng=rng, bias=False, dtype=dtype),
-                       BatchNorm(n_out, grid=grid, dtype=dtype), ReLU()])
-
-
 def msdnet(n_in: int, classes: int, *, scales: int, exits: int, width: int, growth: int, rng: Seed,
            dtype: Any = np.float64, grid: float = GRID) -> MultiExit:
     """An MSDNet with an exit after each layer: global average pooling of the coarsest scale, and a linear map.
@@ -150,7 +145,7 @@ def msdnet(n_in: int, classes: int, *, scales: int, exits: int, width: int, grow
     k, C = as_integer(growth, "growth", 1), as_integer(width, "width", 1)
 
     def conv(n_in: int, n_out: int, stride: int = 1) -> Sequential:
-        return convolution(n_in, n_out, stride, rng=rng, dtype=dtype, grid=grid)
+        return Sequential(convolution(n_in, n_out, 3, stride=stride, rng=rng, grid=grid, dtype=dtype))
 
     stages: list[Layer] = []
     leave: list[Layer] = []

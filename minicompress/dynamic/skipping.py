@@ -22,19 +22,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..architecture.blocks import convolution
 from ..counting import counted, within
 from ..errors import DTypeError, ShapeError
 from ..inputs import as_array, as_integer, as_labels, as_number, check_finite
 from ..nn import (
     GRID,
-    BatchNorm,
-    Conv2d,
     GlobalAvgPool,
     Layer,
     Linear,
     Loss,
     Parameter,
-    ReLU,
     Residual,
     Sequential,
     cross_entropy,
@@ -128,8 +126,7 @@ class SkipNet(Layer):
 def skippable(channels: int, *, rng: Seed, dtype: Any = np.float64, grid: float = GRID) -> Skippable:
     """f = ReLU(norm(conv 3x3)),   a = w · mean(x) + 1,  w = 0 at first: the gate starts open, for all samples alike"""
     C = as_integer(channels, "channels", 1)
-    body = Sequential([Conv2d(C, C, 3, padding=1, rng=rng, bias=False, dtype=dtype),
-                       BatchNorm(C, grid=grid, dtype=dtype), ReLU()])
+    body = Sequential(convolution(C, C, 3, rng=rng, grid=grid, dtype=dtype))
     decide = Linear(C, 1, rng=0, dtype=dtype)
     decide.weight, decide.bias = Parameter(np.zeros((1, C), dtype)), Parameter(np.ones(1, dtype))
     return Skippable(body, Sequential([GlobalAvgPool(), decide]))

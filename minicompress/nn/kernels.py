@@ -155,9 +155,8 @@ def max_pool_input(dy: np.ndarray, x: np.ndarray, y: np.ndarray, kernel: Pair, s
     dx = (np.empty if tiled else np.zeros)(x.shape, dy.dtype)
     (*parts, _), (*dparts, (_, _, last)) = taps(x, kernel, stride), taps(dx, kernel, stride)
     for (_, _, part), (_, _, dpart) in zip(parts, dparts, strict=True):
-        won = np.multiply(dy, part == y, out=dpart if tiled else None)
-        if not tiled:
-            dpart += won
+        won = dy * (part == y)
+        dpart[...] = won if tiled else dpart + won
         dy = dy - won
     last[...] = dy if tiled else last + dy
     return dx
