@@ -1,6 +1,6 @@
 """Fewer multiply-accumulates: how much less time? Factored and separable layers against the full ones.
 
-    python -m benchmarks.architecture    a minute; rewrites results/architecture.json and its table in docs/benchmarks.md
+    python -m benchmarks.architecture    a minute; rewrites results/architecture.json, a table of docs/benchmarks.md
 
     low rank      Linear (M, N) against its two factors of rank r (lecture 13), as the ledger counts them
     separable     a 3 x 3 convolution C → O against depthwise and pointwise, both with batch norm and ReLU (lecture 14)
