@@ -10,7 +10,8 @@ from minicompress.architecture import blocks, low_rank, mobile, zoo
 from minicompress.architecture.moments import input_moments
 from minicompress.distillation.losses import soft
 from minicompress.dynamic import exits, routing, skipping, slicing, slimmable, thresholds
-from minicompress.errors import DTypeError, RangeError, ShapeError
+from minicompress.errors import DTypeError, RangeError, ShapeError, StorageError
+from minicompress.storage.file import to_bytes
 
 X = np.random.default_rng(0).random((6, 1, 8, 8))
 ROWS = X.reshape(6, 64)
@@ -64,6 +65,8 @@ REFUSED = {
         RangeError, "two widths", lambda: slimmable.Slimmable(slicing.slim(mlp(), [1]), sandwich=0, rng=0)),
     "row21 a width for its number": (
         DTypeError, "number of a width", lambda: slicing.export(slicing.slim(mlp(), [0.5, 1]), 0.5)),
+    "row49 a file of all widths at once": (
+        StorageError, "its body", lambda: to_bytes(slimmable.Slimmable(slicing.slim(mlp(), [0.5, 1])))),
 }
 
 

@@ -18,7 +18,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a file.   Raises StorageError with its path."""
     try:
         return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise StorageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
@@ -41,7 +41,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             replace(temporary, place)
         finally:
             temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(f"{path} cannot be written: {reason}. What was there before is unchanged.") from error
 

@@ -82,8 +82,10 @@ class Writer:
         self.alive.append(value)
         if isinstance(value, Node):
             if type(value) not in NUMBERS:
+                inside = [name for name in value.fields() if type(getattr(value, name)) in NUMBERS]
+                hint = f" Hint: its {inside[0]}." if inside else ""
                 raise StorageError(f"a {type(value).__name__} has no number in storage/kinds.py; allowed: "
-                                   f"{', '.join(sorted(kind.__name__ for kind in NUMBERS))}.")
+                                   f"{', '.join(sorted(kind.__name__ for kind in NUMBERS))}.{hint}")
             self.structure.append(NODE + NUMBERS[type(value)])
             for name in FIELDS[type(value)]:
                 self.write(getattr(value, name), depth + 1)

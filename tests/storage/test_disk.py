@@ -65,13 +65,15 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
             read_bytes(path)
     with pytest.raises(StorageError, match=r"missing\.mcz cannot be read: No such file or directory"):
         read_bytes(tmp_path / "missing.mcz")
+    with pytest.raises(StorageError, match="3 cannot be read: expected str"):
+        read_bytes(3)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "folder").mkdir()
     places = [tmp_path / "missing" / "a.mcz", tmp_path / "file" / "a.mcz", tmp_path / "folder", "a\0b",
-              tmp_path / ("a" * 300)]
+              tmp_path / ("a" * 300), {"a model": 1}]
     if os.name == "posix":
         os.mkfifo(tmp_path / "pipe")
         places.append(tmp_path / "pipe")
