@@ -40,7 +40,8 @@ BUILDS_ON = {  # module -> the other topics on which its lecture builds
     "quantization/thresholds.py": {"pruning"},  # binary weights of which some are pruned
     "distillation/experiments.py": {"pruning"},
     "dynamic/routing.py": {"counting"},  # multiply-accumulates of what ran
-    "dynamic/skipping.py": {"counting"},
+    "dynamic/msdnet.py": {"architecture"},  # blocks
+    "dynamic/skipping.py": {"architecture", "counting"},
     "lottery/odds.py": {"pruning"},
     "lottery/records.py": {"verdict"},  # a topic's table with intervals over seeds
     "lottery/tickets.py": {"pruning"},
