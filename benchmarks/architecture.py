@@ -10,7 +10,6 @@ All in single precision and evaluation mode. A ratio is the full side's figure o
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +22,10 @@ from minicompress.architecture.mobile import network
 from minicompress.ledger import layer_macs
 from minicompress.table import table
 
-from .speed import ROOT, replace_block, seconds, versions
+from .speed import keep, seconds
 from .timing import turns
 
 BATCHES = (1, 16, 128)
-FENCE = "```text architecture\n"
 FLOAT = np.float32
 Pair = tuple[nn.Sequential, nn.Sequential, tuple[int, ...]]  # the full side, the other, the shape of a sample
 
@@ -87,12 +85,7 @@ def main() -> None:
         records += [measure(job, batch, args.turns) for batch in BATCHES]
     text = records_table(records)
     print(text)
-    found = {key: versions()[key] for key in ("python", "machine", "numpy")}
-    path = ROOT / "results" / "architecture.json"
-    path.write_text(json.dumps({"versions": found, "turns": args.turns, "rows": records}, indent=1) + "\n",
-                    encoding="utf-8", newline="\n")
-    facts = ", ".join(f"{key} {value}" for key, value in found.items())
-    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{args.turns} turns; {facts}", FENCE)
+    keep("architecture", text, records, args.turns)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ A speed-up is the float side's time over the packed side's.
 
 import argparse
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,10 @@ from minicompress.quantization.packed import pack, pack_weights, packed, pixel_p
 from minicompress.quantization.thresholds import with_thresholds
 from minicompress.table import table
 
-from .speed import ROOT, replace_block, seconds, versions
+from .speed import ROOT, keep, seconds
 from .timing import Contenders, turns
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-FENCE = "```text packed\n"
 
 
 def signs(shape: tuple[int, ...]) -> np.ndarray:
@@ -147,12 +145,7 @@ def main() -> None:
     text = records_table(records)
     print(text)
     draw(records, ROOT / "results" / "packed.png")
-    found = {key: versions()[key] for key in ("python", "machine", "numpy")}
-    content = {"versions": found, "turns": args.turns, "xnor_speedup": xnor_speedup(256, 3), "rows": records}
-    path = ROOT / "results" / "packed.json"
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
-    facts = ", ".join(f"{key} {value}" for key, value in found.items())
-    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{args.turns} turns; {facts}", FENCE)
+    keep("packed", text, records, args.turns, xnor_speedup=xnor_speedup(256, 3))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ A speed-up is the dense network's time over the contender's, so more than 1 mean
 import argparse
 import copy
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from minicompress.pruning.csr import csr
 from minicompress.pruning.magnitude import prune
 from minicompress.table import table
 
-from .speed import ROOT, replace_block, seconds, versions
+from .speed import ROOT, keep, seconds
 from .timing import Contenders, turns
 
 DENSITIES = (0.5, 0.2, 0.1, 0.05)
@@ -35,7 +34,6 @@ BATCHES = (1, 16, 128)
 CONTENDERS = ("zeros", "CSR", "smaller")
 NETWORKS = {"LeNet-300-100": (784, 300, 100, 10), "256 x 256": (256, 256), "1024 x 1024": (1024, 1024),
             "4096 x 4096": (4096, 4096)}
-FENCE = "```text sparsity\n"
 
 
 def mlp(sizes: tuple[int, ...]) -> nn.Sequential:
@@ -157,14 +155,8 @@ def main() -> None:
             records += [r for density in DENSITIES for r in measure(name, batch, density, args.turns)]
     text = records_table(records)
     print(text)
-    (ROOT / "results").mkdir(exist_ok=True)
+    keep("sparsity", text, records, args.turns, more={"scipy": scipy.__version__})
     draw(records, ROOT / "results" / "sparsity.png")
-    found = {**{key: versions()[key] for key in ("python", "machine", "numpy")}, "scipy": scipy.__version__}
-    content = {"versions": found, "turns": args.turns, "rows": records}
-    path = ROOT / "results" / "sparsity.json"
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
-    facts = ", ".join(f"{key} {value}" for key, value in found.items())
-    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{args.turns} turns; {facts}", FENCE)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from minicompress.table import table
 
@@ -58,6 +59,21 @@ def replace_block(path: Path, text: str, fence: str = "```text\n") -> None:
     before, _, rest = path.read_text("utf-8").partition(fence)
     _, _, after = rest.partition("```")
     path.write_text(f"{before}{fence}{text}\n```{after}", encoding="utf-8", newline="\n")
+
+
+def keep(name: str, text: str, records: list[dict[str, Any]], turns: int, *, more: dict[str, str] | None = None,
+         **facts: Any) -> None:
+    """Records into results/NAME.json, their table into the block of docs/benchmarks.md that has this name.
+
+    more: versions of other packages. facts: what else the file keeps.
+    """
+    found = {key: versions()[key] for key in ("python", "machine", "numpy")} | (more or {})
+    content = {"versions": found, "turns": turns, **facts, "rows": records}
+    path = ROOT / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
+    below = ", ".join(f"{key} {value}" for key, value in found.items())
+    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{turns} turns; {below}", f"```text {name}\n")
 
 
 def main() -> None:
