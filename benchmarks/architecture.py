@@ -9,8 +9,8 @@
 All in single precision and evaluation mode. A ratio is the full side's figure over the other's.
 """
 
-import argparse
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from minicompress.architecture.mobile import network
 from minicompress.ledger import layer_macs
 from minicompress.table import table
 
-from .speed import keep, seconds
+from .speed import record, seconds
 from .timing import turns
 
 BATCHES = (1, 16, 128)
@@ -30,6 +30,7 @@ FLOAT = np.float32
 Pair = tuple[nn.Sequential, nn.Sequential, tuple[int, ...]]  # the full side, the other, the shape of a sample
 
 
+@functools.cache  # the largest decomposition takes half a minute
 def factors(M: int, N: int, r: int) -> Pair:
     layer = nn.Linear(N, M, rng=0, dtype=FLOAT)
     return nn.Sequential([layer]), nn.Sequential([low_rank(layer, r)]), (N,)
@@ -75,18 +76,11 @@ def records_table(records: list[dict[str, Any]]) -> str:
     return table(["job", "batch", "full", "other", "MACs ratio", "speed-up", "min - max"], rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.architecture", description=__doc__.split("\n")[0])
-    parser.add_argument("--turns", type=int, default=21, help="how often the contenders take turns (default 21)")
-    args = parser.parse_args()
-    records = []
+def measured(turns: int) -> Iterator[dict[str, Any]]:
     for job in JOBS:
         print(job, flush=True)
-        records += [measure(job, batch, args.turns) for batch in BATCHES]
-    text = records_table(records)
-    print(text)
-    keep("architecture", text, records, args.turns)
+        yield from (measure(job, batch, turns) for batch in BATCHES)
 
 
 if __name__ == "__main__":
-    main()
+    record("architecture", __doc__, measured, records_table)

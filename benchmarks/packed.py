@@ -11,9 +11,8 @@
 A speed-up is the float side's time over the packed side's.
 """
 
-import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from minicompress.quantization.packed import pack, pack_weights, packed, pixel_p
 from minicompress.quantization.thresholds import with_thresholds
 from minicompress.table import table
 
-from .speed import ROOT, keep, seconds
+from .speed import ROOT, record, seconds
 from .timing import Contenders, turns
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -134,19 +133,12 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         plt.close(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.packed", description=__doc__.split("\n")[0])
-    parser.add_argument("--turns", type=int, default=21, help="how often the contenders take turns (default 21)")
-    args = parser.parse_args()
-    records = []
+def measured(turns: int) -> Iterator[dict[str, Any]]:
     for job in JOBS:
         print(job, flush=True)
-        records += [measure(job, batch, args.turns) for batch in BATCHES if job != "convolution" or batch <= 8]
-    text = records_table(records)
-    print(text)
-    draw(records, ROOT / "results" / "packed.png")
-    keep("packed", text, records, args.turns, xnor_speedup=xnor_speedup(256, 3))
+        yield from (measure(job, batch, turns) for batch in BATCHES if job != "convolution" or batch <= 8)
 
 
 if __name__ == "__main__":
-    main()
+    draw(record("packed", __doc__, measured, records_table, xnor_speedup=xnor_speedup(256, 3)),
+         ROOT / "results" / "packed.png")

@@ -10,7 +10,6 @@
 A speed-up is the dense network's time over the contender's, so more than 1 means faster than dense.
 """
 
-import argparse
 import copy
 import itertools
 from collections.abc import Callable, Iterator
@@ -19,14 +18,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy
 
 from minicompress import nn, plots
 from minicompress.pruning.csr import csr
 from minicompress.pruning.magnitude import prune
 from minicompress.table import table
 
-from .speed import ROOT, keep, seconds
+from .speed import ROOT, record, seconds
 from .timing import Contenders, turns
 
 DENSITIES = (0.5, 0.2, 0.1, 0.05)
@@ -144,20 +142,13 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         plt.close(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sparsity", description=__doc__.split("\n")[0])
-    parser.add_argument("--turns", type=int, default=21, help="how often the contenders take turns (default 21)")
-    args = parser.parse_args()
-    records = []
-    for name in NETWORKS:
-        for batch in BATCHES:
-            print(name, batch, flush=True)
-            records += [r for density in DENSITIES for r in measure(name, batch, density, args.turns)]
-    text = records_table(records)
-    print(text)
-    keep("sparsity", text, records, args.turns, more={"scipy": scipy.__version__})
-    draw(records, ROOT / "results" / "sparsity.png")
+def measured(turns: int) -> Iterator[dict[str, Any]]:
+    for name, batch in itertools.product(NETWORKS, BATCHES):
+        print(name, batch, flush=True)
+        for density in DENSITIES:
+            yield from measure(name, batch, density, turns)
 
 
 if __name__ == "__main__":
-    main()
+    draw(record("sparsity", __doc__, measured, records_table, packages=("numpy", "scipy")),
+         ROOT / "results" / "sparsity.png")

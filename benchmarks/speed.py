@@ -7,6 +7,7 @@
 import argparse
 import json
 import platform
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,10 @@ def rows_table(rows: list[Row]) -> str:
     return table(HEADER, cells, left=2)
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """What was measured: Python, the machine, the packages that are installed."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -61,19 +62,25 @@ def replace_block(path: Path, text: str, fence: str = "```text\n") -> None:
     path.write_text(f"{before}{fence}{text}\n```{after}", encoding="utf-8", newline="\n")
 
 
-def keep(name: str, text: str, records: list[dict[str, Any]], turns: int, *, more: dict[str, str] | None = None,
-         **facts: Any) -> None:
-    """Records into results/NAME.json, their table into the block of docs/benchmarks.md that has this name.
+def record(name: str, description: str, measured: Callable[[int], Iterable[dict[str, Any]]],
+           text: Callable[[list[dict[str, Any]]], str], *, packages: Sequence[str] = ("numpy",),
+           **facts: Any) -> list[dict[str, Any]]:
+    """The command of a benchmark that keeps records: measured(turns) gives them, text(records) is their table.
 
-    more: versions of other packages. facts: what else the file keeps.
+    They go into results/NAME.json, with what else is given, and the table into the block NAME of docs/benchmarks.md.
     """
-    found = {key: versions()[key] for key in ("python", "machine", "numpy")} | (more or {})
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description.split("\n")[0])
+    parser.add_argument("--turns", type=int, default=21, help="how often the contenders take turns (default 21)")
+    turns = parser.parse_args().turns
+    records, found = list(measured(turns)), versions(packages)
+    print(text(records))
     content = {"versions": found, "turns": turns, **facts, "rows": records}
     path = ROOT / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
-    below = ", ".join(f"{key} {value}" for key, value in found.items())
-    replace_block(ROOT / "docs" / "benchmarks.md", f"{text}\n\n{turns} turns; {below}", f"```text {name}\n")
+    below = f"{turns} turns; " + ", ".join(f"{key} {value}" for key, value in found.items())
+    replace_block(ROOT / "docs" / "benchmarks.md", f"{text(records)}\n\n{below}", f"```text {name}\n")
+    return records
 
 
 def main() -> None:
